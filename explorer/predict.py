@@ -1,0 +1,58 @@
+"""What a network says a photo shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from explorer.models import Model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and how sure the network is of it.
+
+    Attributes:
+        index: of the class.
+        label: its name.
+        probability: softmax of the logits, 0 to 1.
+        logit: what the last layer computed, no unit.
+    """
+
+    index: int
+    label: str
+    probability: float
+    logit: float
+
+
+def logits(model: Model, image: Image.Image) -> np.ndarray:
+    """The last layer's output for ``image``: float32 (classes,)."""
+    import torch
+
+    inputs = model.preprocess(image)
+    with model.lock, torch.inference_mode():
+        answer: np.ndarray = model.module(inputs)[0].float().cpu().numpy()
+    return answer
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Probabilities of logits (classes,), in float64; shifted by the maximum so that nothing overflows."""
+    powers = np.exp(values.astype(np.float64) - values.max())
+    return powers / powers.sum()
+
+
+def ranked(model: Model, values: np.ndarray, k: int = 5) -> tuple[Prediction, ...]:
+    """The ``k`` most probable classes of logits (classes,), best first; equal ones by index."""
+    probabilities = softmax(values)
+    best = np.argsort(-probabilities, kind="stable")[:k]
+    return tuple(Prediction(int(i), model.label(int(i)), float(probabilities[i]), float(values[i])) for i in best)
+
+
+def top_k(model: Model, image: Image.Image, k: int = 5) -> tuple[Prediction, ...]:
+    """The ``k`` most probable classes for ``image``, best first."""
+    return ranked(model, logits(model, image), k)

@@ -1,0 +1,71 @@
+"""From a photo to what a network sees, and from there to its input tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of the training set, RGB in [0, 1]; every torchvision recipe uses it
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize the short side, crop the centre, normalise; step by step what torchvision's ``ImageClassification`` does.
+
+    Attributes:
+        resize: length of the short side after resizing, pixels.
+        crop: side of the centred square that the network sees, pixels.
+        interpolation: 'bilinear' or 'bicubic', with antialiasing.
+        mean: subtracted per channel from values in [0, 1].
+        std: divides per channel.
+    """
+
+    resize: int
+    crop: int
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        short, long = sorted((width, height))
+        other = max(1, int(self.resize * long / short))  # torchvision truncates the long side
+        return (self.resize, other) if width <= height else (other, self.resize)
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """What the network sees: an RGB image of ``crop`` x ``crop`` pixels."""
+        width, height = self._resized(*image.size)
+        resized = image.convert("RGB").resize((width, height), _FILTERS[self.interpolation])
+        left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
+        return resized.crop((left, top, left + self.crop, top + self.crop))  # black where the resized image ends
+
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The seen square (left, top, right, bottom) in pixels of a ``width`` x ``height`` photo."""
+        resized_width, resized_height = self._resized(width, height)
+        x, y = width / resized_width, height / resized_height
+        left, top = round((resized_width - self.crop) / 2), round((resized_height - self.crop) / 2)
+        return left * x, top * y, (left + self.crop) * x, (top + self.crop) * y
+
+    def tensor(self, image: Image.Image) -> torch.Tensor:
+        """The network's input for ``image``: float32, shape (1, 3, crop, crop)."""
+        return self.normalise(np.asarray(self.view(image)))
+
+    def normalise(self, seen: np.ndarray) -> torch.Tensor:
+        """Turns a seen picture, uint8 (H, W, C), into the input tensor, float32 (1, C, H, W)."""
+        import torch
+
+        values = torch.from_numpy(np.array(seen)).permute(2, 0, 1).contiguous().float().div(255)
+        mean, std = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
+        return values.sub(mean).div(std).unsqueeze(0)
+
+
+def centre_crop(size: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear") -> Preprocessing:
+    """The usual evaluation recipe for a network of input ``size``: the crop covers 7/8 of the short side (224 of 256)."""
+    return Preprocessing(resize=round(size / 0.875), crop=size, interpolation=interpolation)
