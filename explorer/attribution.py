@@ -34,7 +34,7 @@ class Attribution:
         label: name of the class.
         layer: where the evidence was read.
         raw: float32 (h, w), signed, at the layer's own resolution, before anything is rectified, enlarged or scaled.
-        heatmap: float32 (H, W) in [0, 1] over what the network saw: the positive part, enlarged, divided by its maximum.
+        heatmap: float32 (H, W) in [0, 1] over what the network saw: the positive part, enlarged, divided by its peak.
         signed: float32 (H, W) in [-1, 1]: both signs, enlarged, divided by the largest absolute value.
         seen: uint8 (H, W, 3), what the network saw.
         probability: of the class.
@@ -82,7 +82,7 @@ class Method:
 def grad_cam(
     model: Model, inputs: torch.Tensor, layer: str, target: int | None
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Grad-CAM without its final ReLU (Selvaraju et al. 2017, equations 1 and 2): channels weighted by mean gradient."""
+    """Grad-CAM before its ReLU (Selvaraju et al. 2017, equations 1, 2): channels weighted by their mean gradient."""
     maps, logits = capture.tapped(model.module, inputs, layer)
     if target is None:
         target = int(logits[0].argmax())

@@ -1,7 +1,7 @@
 """Listening to a network: its layers by name, their outputs, and gradients with respect to one of them.
 
-Three rules, each paid for elsewhere: an output is cloned at once, because the next in-place ReLU overwrites shared memory;
-a hook serves only the thread that set it; a module called several times is several layers, ``relu#1``, ``relu#2``.
+Three rules, each paid for elsewhere: an output is cloned at once, because the next in-place ReLU overwrites shared
+memory; a hook serves only the thread that set it; a module called twice is two layers, ``relu#1`` and ``relu#2``.
 Whoever calls these functions holds the network's lock.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,11 +128,8 @@ def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> 
             if len(kept) == len(wanted):
                 raise _Enough
 
-    with torch.inference_mode(), _listening(module, {path for path, _ in wanted}, keep):
-        try:
-            module(inputs)
-        except _Enough:
-            pass
+    with torch.inference_mode(), _listening(module, {path for path, _ in wanted}, keep), suppress(_Enough):
+        module(inputs)
     missing = next((name for name in names if name not in kept), None)
     if missing is not None:
         raise UnknownLayer(f"This network has no layer {missing!r} with maps for output; choose one from its list.")

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+POLICIES = ("auto", "bundled", "pretrained", "random")
+"""Where weights may come from; 'auto' takes the first of the others that can be had."""
+
+
 class UnknownArchitecture(ExplorerError):
     """No card has this slug."""
 
@@ -82,6 +86,12 @@ class Architecture:
         module, _, function = self.builder.partition(":")
         build: Callable[..., nn.Module] = getattr(importlib.import_module(module), function)
         return build(num_classes=num_classes, in_channels=in_channels, **options)
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The weights policies that make sense, in the order in which 'auto' tries them."""
+        can = {"bundled": self.bundled is not None, "pretrained": self.torchvision is not None}
+        return tuple(policy for policy in POLICIES if can.get(policy, True))
 
     @property
     def preprocessing(self) -> Preprocessing:

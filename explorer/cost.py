@@ -49,19 +49,19 @@ def count(module: nn.Module, input_shape: Sequence[int]) -> Cost:
     parameters = sum(parameter.numel() for parameter in module.parameters())
     image = torch.empty(*input_shape, device="meta")
     counter = _Counter()
-    with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False), counter:
+    with torch.inference_mode(False), torch.no_grad(), counter:
         _meta_twin(module)(image)
     return Cost(parameters, counter.flops // 2)
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up PyTorch's own formulas for the operations of this thread.
 
     `FlopCounterMode` has the same formulas, but hooks every module of every thread to say where the work is done.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
 
     def __torch_dispatch__(

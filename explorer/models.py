@@ -23,8 +23,6 @@ import torch  # isort: skip  (after devices, which sets how torch allocates)
 if TYPE_CHECKING:
     from PIL import Image
 
-POLICIES = ("auto", "bundled", "pretrained", "random")
-
 
 @dataclass(frozen=True)
 class Weights:
@@ -202,7 +200,7 @@ def load(
 
 def _best(card: Architecture, device: torch.device, seed: int, progress: Progress | None) -> Model:
     note = ""
-    for policy in policies(card)[1:-1]:
+    for policy in card.policies[1:-1]:
         try:
             return load(card.slug, policy, str(device), progress=progress)
         except (WeightsUnavailable, WeightsMismatch) as error:
@@ -210,15 +208,9 @@ def _best(card: Architecture, device: torch.device, seed: int, progress: Progres
     return _random(card, device, seed).noted(note)
 
 
-def policies(card: Architecture) -> tuple[str, ...]:
-    """The policies that make sense for ``card``, in the order in which 'auto' tries them."""
-    can = {"bundled": card.bundled is not None, "pretrained": card.torchvision is not None}
-    return tuple(policy for policy in POLICIES if can.get(policy, True))
-
-
 def _random(card: Architecture, device: torch.device, seed: int) -> Model:
     weights = Weights(f"random (seed {seed})", "random")
-    filling = _Filling(weights, card.preprocessing, imagenet_classes(), lambda module: None, seed)
+    filling = _Filling(weights, card.preprocessing, imagenet_classes(), lambda _: None, seed)
     return _pooled(card, device, f"random:{seed}", lambda: filling)
 
 
@@ -251,7 +243,7 @@ def _official(card: Architecture, device: torch.device, name: str, progress: Pro
     entry = weight_files.official(card, "DEFAULT" if name == "pretrained" else name)
     if entry is None:
         raise WeightsUnavailable(
-            f"torchvision has no weights called {name!r} for {card.title}; choose one of {', '.join(policies(card))}."
+            f"torchvision has no weights called {name!r} for {card.title}; choose one of {', '.join(card.policies)}."
         )
 
     def prepare() -> _Filling:

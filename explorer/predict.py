@@ -48,9 +48,12 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 def ranked(model: Model, values: np.ndarray, k: int = 5) -> tuple[Prediction, ...]:
     """The ``k`` most probable classes of logits (classes,), best first; equal ones by index."""
-    probabilities = softmax(values)
-    best = np.argsort(-probabilities, kind="stable")[:k]
-    return tuple(Prediction(int(i), model.label(int(i)), float(probabilities[i]), float(values[i])) for i in best)
+    return tuple(of_class(model, values, int(index)) for index in np.argsort(-values, kind="stable")[:k])
+
+
+def of_class(model: Model, values: np.ndarray, index: int) -> Prediction:
+    """What logits (classes,) say of the class ``index``."""
+    return Prediction(index, model.label(index), float(softmax(values)[index]), float(values[index]))
 
 
 def top_k(model: Model, image: Image.Image, k: int = 5) -> tuple[Prediction, ...]:

@@ -67,5 +67,5 @@ class Preprocessing:
 
 
 def centre_crop(size: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear") -> Preprocessing:
-    """The usual evaluation recipe for a network of input ``size``: the crop covers 7/8 of the short side (224 of 256)."""
+    """The usual recipe for an input of ``size``: the crop covers 7/8 of the short side (224 of 256)."""
     return Preprocessing(resize=round(size / 0.875), crop=size, interpolation=interpolation)

@@ -102,8 +102,8 @@ def official(card: Architecture, name: str = "DEFAULT") -> OfficialWeights | Non
 def bundled_path(bundled: Bundled) -> Path | None:
     """The file inside its installed package, or None when the package is not installed."""
     spec = importlib.util.find_spec(bundled.package)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / bundled.file
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / bundled.file
         if path.is_file():
             return path
     return None
@@ -256,11 +256,13 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            state: Mapping[str, object] = load_file(path)
+            state: object = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has its own exceptions for a damaged file
-        raise WeightsMismatch(f"{path.name} cannot be read as weights; it may be damaged, so fetch it again.") from error
+        raise WeightsMismatch(
+            f"{path.name} cannot be read as weights; it may be damaged, so fetch it again."
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsMismatch(f"{path.name} holds no plain state dict (named tensors); save model.state_dict().")
     return {

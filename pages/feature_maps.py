@@ -1,0 +1,24 @@
+"""What does every layer answer to this photo?"""
+
+import streamlit as st
+
+from pages.shared import blocks, cache, channel_atlas, navigation, selection
+
+navigation.guard()
+
+st.title("Feature maps")
+st.markdown("Every channel of a layer is a map of where the network found **its** pattern in the photo.")
+blocks.complaints()
+picture = selection.picture()
+model = cache.network()
+blocks.weights_note(model)
+
+
+@st.fragment
+def explore() -> None:
+    """The controls and the atlas: a change here reruns nothing else."""
+    channel_atlas.explore(model, picture)
+    selection.write_link()
+
+
+explore()

@@ -1,0 +1,67 @@
+"""What is this? The visitor's photo through a real network, at once."""
+
+import streamlit as st
+
+from pages.shared import blocks, cache, heat_map, navigation, selection
+from pages.shared.components.gallery import Tile, gallery
+
+navigation.guard()
+
+st.title("What a network sees")
+st.markdown(
+    "Drop in a photo and look inside the network that names it: what it answers, **where** it looks, "
+    "and what **every layer** makes of it."
+)
+blocks.complaints()
+picture = selection.picture()
+model = cache.network()
+
+
+def choose_class() -> None:
+    """A click on a bar."""
+    selection.change(target=st.session_state["home-ranking"].chosen)
+
+
+def open_depth() -> None:
+    """A click on one of the depths."""
+    name = st.session_state["depths"].chosen
+    layer, _, channel = name.rpartition("|")
+    selection.change(layer=layer, channel=int(channel), unit=None)
+    st.session_state["_open"] = "feature_maps"
+
+
+blocks.weights_note(model)
+answer = cache.logits(model, picture)
+chosen = heat_map.attribution(model, picture, layer="")
+left, right = st.columns([5, 6], gap="large")
+with left:
+    heat_map.draw(chosen.result, "home-heat", single=True)
+    blocks.caption(model, f"Grad-CAM at {chosen.result.layer}", chosen.result.label, seconds=chosen.seconds)
+with right:
+    heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
+    uploads = st.container()
+    with uploads:
+        selection.uploader("files-home", "Your own photo (it stays on this machine)")
+
+st.subheader("The same photo at every depth")
+tiles = [
+    Tile(f"{layer}|{channel}", image, f"{shape[1]} × {shape[2]}", f"{layer}, channel {channel} of {shape[0]}")
+    for layer, shape, channel, image in cache.depths(model, picture)
+]
+gallery(tiles, "depths", open_depth, width=150)
+st.caption("The strongest channel of the last layer at each resolution; click one to see all of that layer's channels.")
+if st.session_state.pop("_open", ""):
+    st.switch_page(navigation.page("feature_maps"))
+
+st.subheader("Start with a question")
+for column, (stem, question, about) in zip(
+    st.columns(2),
+    (
+        ("feature_maps", "What does every layer answer?", "All channels of any layer on one sheet, on your photo."),
+        ("attribution", "Why this class?", "Grad-CAM for any of the classes, at any layer where it is valid."),
+    ),
+    strict=True,
+):
+    with column.container(border=True):
+        st.page_link(navigation.page(stem), label=f"**{question}**", icon=":material/arrow_forward:")
+        st.caption(about)

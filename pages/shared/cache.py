@@ -1,0 +1,128 @@
+"""The only caches of results. A key is content: the photo's hash, the network's key, every option.
+
+Results are frozen and shared between visitors as they are; nothing is copied.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import streamlit as st
+
+from explorer import catalogue, images
+from explorer.errors import ExplorerError
+from pages.shared import selection
+from pages.shared.pictures import Picture, by_digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from explorer.activations import FeatureMaps
+    from explorer.attribution import Attribution
+    from explorer.models import Model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Timed(Generic[T]):
+    """A result and how long it took to compute, in seconds (not to find it in the cache)."""
+
+    result: T
+    seconds: float
+
+
+def _key(model: Model) -> str:
+    return model.key
+
+
+_BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Picture: by_digest, "explorer.models.Model": _key}
+
+
+def network() -> Model:
+    """The selected network, loaded; shows progress while a file is being fetched.
+
+    Where the chosen weights cannot be had, one sentence is shown and the page goes on with random ones.
+    """
+    chosen = selection.current()
+    card = catalogue.get(chosen.network)
+    slot = st.empty()
+
+    def progress(done: int, total: int) -> None:
+        share = done / total if total else 0.0
+        amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
+        slot.progress(min(share, 1.0), f"Fetching the weights of {card.title}: {amount}")
+
+    with slot.skeleton(height=120):
+        from explorer import devices, models
+
+        try:
+            model = models.load(chosen.network, chosen.weights, chosen.device, progress=progress)
+        except ExplorerError as error:
+            model = models.load(chosen.network, "random").noted(str(error))
+        selection.device_line({name: devices.describe(name) for name in devices.available()})
+    slot.empty()
+    return model
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=_BY_CONTENT)
+def logits(model: Model, picture: Picture) -> Timed[np.ndarray]:
+    """The network's last layer for the photo."""
+    from explorer import predict
+
+    start = time.perf_counter()
+    return Timed(predict.logits(model, picture.open()), time.perf_counter() - start)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=_BY_CONTENT)
+def feature_maps(model: Model, picture: Picture, layer: str) -> Timed[FeatureMaps]:
+    """One layer's maps; 16 entries, since the largest (EfficientNet-B7's first expansion) takes 70 MB."""
+    from explorer import activations
+
+    start = time.perf_counter()
+    maps = activations.feature_maps(model, picture.open(), [layer])[layer]
+    return Timed(maps, time.perf_counter() - start)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def attribution(model: Model, picture: Picture, method: str, target: int | None, layer: str) -> Timed[Attribution]:
+    """One map of evidence."""
+    from explorer import attribution as methods
+
+    start = time.perf_counter()
+    found = methods.attribute(model, picture.open(), method, target, layer)
+    return Timed(found, time.perf_counter() - start)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def seen(model: Model, picture: Picture) -> bytes:
+    """What the network sees of the photo, as a JPEG to lay maps over."""
+    import io
+
+    buffer = io.BytesIO()
+    model.preprocessing.view(picture.open()).save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def depths(model: Model, picture: Picture) -> tuple[tuple[str, tuple[int, ...], int, bytes], ...]:
+    """The photo at each resolution: (layer, shape, strongest channel, PNG of it), from fine to coarse."""
+    import numpy as np
+    from PIL import Image
+
+    from explorer import activations, atlas, palettes
+
+    last = {layer.shape[1:]: layer for layer in activations.layers(model) if layer.spatial}
+    chosen = list(last.values())
+    maps = activations.feature_maps(model, picture.open(), [layer.name for layer in chosen])
+    found = []
+    for layer in chosen:
+        channel = int(maps[layer.name].strongest()[0])
+        level = atlas.quantise(maps[layer.name], np.array([channel])).levels[0]
+        tile = Image.fromarray(palettes.SEQUENTIAL[level])
+        enlarged = tile.resize((224, 224), Image.Resampling.NEAREST)
+        found.append((layer.name, layer.shape, channel, images.encode_png(enlarged)))
+    return tuple(found)

@@ -1,0 +1,82 @@
+"""Evidence for a class, as Home and Attribution draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer import palettes
+from pages.shared import cache, selection
+from pages.shared.cache import Timed
+from pages.shared.components.heat import heat
+from pages.shared.components.ranking import ranking
+
+if TYPE_CHECKING:
+    from explorer.attribution import Attribution
+    from explorer.models import Model
+    from pages.shared.pictures import Picture
+
+
+def attribution(model: Model, picture: Picture, layer: str, method: str = "grad_cam") -> Timed[Attribution]:
+    """The evidence for the selected class, at ``layer`` or the method's default where it is not valid."""
+    from explorer import activations
+    from explorer import attribution as methods
+
+    valid = {each.name for each in methods.valid_layers(model, method)}
+    where = layer if layer in valid else activations.default_layer(model).name
+    target = selection.current().target
+    if target is not None and target >= len(model.classes):
+        target = None
+    return cache.attribution(model, picture, method, target, where)
+
+
+def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = False) -> None:
+    """The map over what the network saw; a sentence in its place where nothing speaks for the class."""
+    if not signed and not found.evidence:
+        st.info(
+            f"No positive evidence for “{found.label}” here: at {found.layer} no place raises this class. "
+            "Try another layer, or show both signs.",
+            icon=":material/block:",
+        )
+    height, width = found.heatmap.shape
+    levels = (found.signed + 1) / 2 if signed else found.heatmap
+    peak = float(np.abs(found.raw).max()) if signed else max(float(found.raw.max()), 0.0)
+    heat(
+        {
+            "width": width,
+            "height": height,
+            "rows": found.raw.shape[0],
+            "columns": found.raw.shape[1],
+            "signed": signed,
+            "single": single,
+            "low": -peak if signed else 0.0,
+            "high": peak,
+            "saw": f"What the network saw, {width} × {height}",
+            "alternative": f"Where the network finds evidence for {found.label}",
+            "id": f"{found.layer}|{found.target}|{signed}",
+        },
+        key,
+        levels=np.rint(levels * 255).astype(np.uint8),
+        raw=found.raw,
+        photo=found.seen,
+        table=palettes.DIVERGING if signed else palettes.HEAT,
+    )
+
+
+def rank(model: Model, logits: np.ndarray, chosen: int, key: str, on_choice: Callable[[], None]) -> None:
+    """The five most probable classes as bars, and the chosen one below them if it is none of these."""
+    from explorer import predict
+
+    top = predict.ranked(model, logits)
+    rows = list(top)
+    if chosen not in {each.index for each in top}:
+        rows.append(predict.of_class(model, logits, chosen))
+    ranking(
+        [{"index": each.index, "label": each.label, "probability": each.probability} for each in rows],
+        chosen,
+        key,
+        on_choice,
+    )
