@@ -62,6 +62,11 @@ class FeatureMaps:
         """Which channels are zero everywhere on this photo, (C,) of bool."""
         return self.zeros == 1
 
+    @cached_property
+    def contrast(self) -> np.ndarray:
+        """Standard deviation over the positions of each channel, (C,): how much it tells places apart."""
+        return self.values.std(axis=(1, 2), dtype=np.float64).astype(np.float32)
+
     def strongest(self) -> np.ndarray:
         """Channel indices by strength, strongest first; equal ones in their own order."""
         return np.argsort(-self.strength, kind="stable")
@@ -80,8 +85,32 @@ def layers(model: Model) -> tuple[Layer, ...]:
 
 
 def default_layer(model: Model) -> Layer:
-    """The last layer that still has positions: what the global pooling reads, and where Grad-CAM looks by default."""
-    return next(layer for layer in reversed(layers(model)) if layer.spatial)
+    """The last layer that still has positions, the input of the global pooling, where Grad-CAM looks by default.
+
+    Of modules inside each other it is the outermost one that does not hold the whole trunk: ResNet's ``layer4``,
+    EfficientNet's ``features.8``.
+    """
+    spatial = [layer for layer in layers(model) if layer.spatial]
+    return next(layer for layer in reversed(spatial) if not _holds(layer, spatial[0]))
+
+
+def resolutions(model: Model) -> tuple[Layer, ...]:
+    """One layer for each resolution, from fine to coarse: the last one, at the outermost level the network has there."""
+    spatial = [layer for layer in layers(model) if layer.spatial]
+    best: dict[tuple[int, ...], Layer] = {}
+    for layer in spatial:
+        size = layer.shape[1:]
+        if not _holds(layer, spatial[0]) and (size not in best or _depth(layer) <= _depth(best[size])):
+            best[size] = layer
+    return tuple(best.values())
+
+
+def _holds(layer: Layer, other: Layer) -> bool:
+    return other.name.startswith(f"{layer.name}.")
+
+
+def _depth(layer: Layer) -> int:
+    return layer.name.count(".")
 
 
 def feature_maps(model: Model, image: Image.Image, layers: Iterable[str] | None = None) -> dict[str, FeatureMaps]:

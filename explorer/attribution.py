@@ -131,9 +131,11 @@ def attribute(
             f"try {activations.default_layer(model).name!r}."
         )
     seen = np.asarray(model.preprocessing.view(image))
-    inputs = model.preprocessing.normalise(seen).to(model.device)
-    with model.lock:
-        _check_target(model, target)
+    with torch.inference_mode(False):
+        inputs = model.preprocessing.normalise(seen).to(model.device)
+    _check_target(model, target)
+    # Whatever mode the caller is in (both are per thread), here there are gradients.
+    with model.lock, torch.inference_mode(False), torch.enable_grad():
         raw, logits, index = chosen.compute(model, inputs, name, target)
     values = logits.float().cpu().numpy()
     return Attribution(

@@ -139,7 +139,8 @@ def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> 
 def tapped(module: nn.Module, inputs: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """A forward pass whose graph starts at the layer ``name``: (its output as a leaf, the network's output).
 
-    The leaf is the layer's own value, from before any in-place operation behind it; parameters may be frozen.
+    The leaf is the layer's own value, from before any in-place operation behind it; parameters may be frozen. Gradients
+    must be enabled in this thread.
 
     Raises:
         UnknownLayer: the network does not compute a layer of this name.
@@ -153,7 +154,7 @@ def tapped(module: nn.Module, inputs: torch.Tensor, name: str) -> tuple[torch.Te
         leaf.append(output.detach().clone().requires_grad_(True))
         return leaf[0].clone()  # what follows may overwrite this one
 
-    with torch.enable_grad(), _listening(module, {path}, tap):
+    with _listening(module, {path}, tap):
         answer = module(inputs)
     if not leaf:
         raise UnknownLayer(f"This network has no layer {name!r}; choose one from its list.")

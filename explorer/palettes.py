@@ -34,11 +34,11 @@ def colour(values: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 def overlay(photo: np.ndarray, heatmap: np.ndarray, opacity: float = 0.7) -> np.ndarray:
     """Lays ``heatmap`` (H, W) in [0, 1] over ``photo`` uint8 (H, W, 3); where it is 0 the photo stays untouched."""
-    alpha = (np.sqrt(np.clip(heatmap, 0, 1)) * opacity)[..., None]  # the root keeps weak evidence visible
+    alpha = (np.clip(heatmap, 0, 1) * opacity)[..., None]
     return np.rint(photo * (1 - alpha) + colour(heatmap, HEAT) * alpha).astype(np.uint8)
 
 
 def signed_overlay(photo: np.ndarray, signed: np.ndarray, opacity: float = 0.7) -> np.ndarray:
     """Lays ``signed`` (H, W) in [-1, 1] over ``photo`` uint8 (H, W, 3): red speaks for the class, blue against it."""
-    alpha = (np.sqrt(np.clip(np.abs(signed), 0, 1)) * opacity)[..., None]
+    alpha = (np.clip(np.abs(signed), 0, 1) * opacity)[..., None]
     return np.rint(photo * (1 - alpha) + colour((signed + 1) / 2, DIVERGING) * alpha).astype(np.uint8)

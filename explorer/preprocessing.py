@@ -18,14 +18,18 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize the short side, crop the centre, normalise; step by step what torchvision's ``ImageClassification`` does.
+    """A square from the middle of the photo, at the size the network was trained for, normalised.
+
+    Two recipes exist. torchvision's ``ImageClassification`` resizes the short side and crops the centre; TensorFlow's
+    EfficientNet crops first and resizes the square, which moves it by a pixel and filters it a little differently.
 
     Attributes:
-        resize: length of the short side after resizing, pixels.
-        crop: side of the centred square that the network sees, pixels.
+        resize: length of the short side, pixels, of which the crop is a part.
+        crop: side of the square that the network sees, pixels.
         interpolation: 'bilinear' or 'bicubic', with antialiasing.
         mean: subtracted per channel from values in [0, 1].
         std: divides per channel.
+        crop_first: TensorFlow's order instead of torchvision's.
     """
 
     resize: int
@@ -33,25 +37,38 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    crop_first: bool = False
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """What the network sees: an RGB image of ``crop`` x ``crop`` pixels."""
+        rgb, kind = image.convert("RGB"), _FILTERS[self.interpolation]
+        if self.crop_first:
+            return rgb.crop(self._square(*rgb.size)).resize((self.crop, self.crop), kind)
+        size = self._resized(*rgb.size)
+        left, top = self._corner(*size)
+        return rgb.resize(size, kind).crop((left, top, left + self.crop, top + self.crop))
+
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The seen square (left, top, right, bottom) in pixels of a ``width`` x ``height`` photo."""
+        if self.crop_first:
+            return self._square(width, height)
+        resized_width, resized_height = self._resized(width, height)
+        x, y = width / resized_width, height / resized_height
+        left, top = self._corner(resized_width, resized_height)
+        return left * x, top * y, (left + self.crop) * x, (top + self.crop) * y
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         short, long = sorted((width, height))
         other = max(1, int(self.resize * long / short))  # torchvision truncates the long side
         return (self.resize, other) if width <= height else (other, self.resize)
 
-    def view(self, image: Image.Image) -> Image.Image:
-        """What the network sees: an RGB image of ``crop`` x ``crop`` pixels."""
-        width, height = self._resized(*image.size)
-        resized = image.convert("RGB").resize((width, height), _FILTERS[self.interpolation])
-        left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
-        return resized.crop((left, top, left + self.crop, top + self.crop))  # black where the resized image ends
+    def _corner(self, width: int, height: int) -> tuple[int, int]:
+        return round((width - self.crop) / 2), round((height - self.crop) / 2)  # torchvision rounds the corner
 
-    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """The seen square (left, top, right, bottom) in pixels of a ``width`` x ``height`` photo."""
-        resized_width, resized_height = self._resized(width, height)
-        x, y = width / resized_width, height / resized_height
-        left, top = round((resized_width - self.crop) / 2), round((resized_height - self.crop) / 2)
-        return left * x, top * y, (left + self.crop) * x, (top + self.crop) * y
+    def _square(self, width: int, height: int) -> tuple[int, int, int, int]:
+        side = max(1, int(self.crop / self.resize * min(width, height)))
+        left, top = (width - side + 1) // 2, (height - side + 1) // 2  # as TensorFlow's efficientnet preprocessing
+        return left, top, left + side, top + side
 
     def tensor(self, image: Image.Image) -> torch.Tensor:
         """The network's input for ``image``: float32, shape (1, 3, crop, crop)."""

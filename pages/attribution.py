@@ -87,6 +87,7 @@ def explain() -> None:
                 else model.label(index)
             ),
             filter_mode="contains",
+            width=340,
         )
         layer = selection.select(
             "Layer",
@@ -95,6 +96,7 @@ def explain() -> None:
             default=activations.default_layer(model).name,
             format_func=lambda name: f"{name}  ·  {blocks.shape(layers[name])}",
             filter_mode="contains",
+            width=340,
         )
         sign = blocks.choice("Evidence", {"for": "For the class", "both": "For and against"}, "evidence-sign")
     timed = cache.attribution(model, picture, "grad_cam", target, layer)

@@ -49,7 +49,7 @@ tiles = [
     for layer, shape, channel, image in cache.depths(model, picture)
 ]
 gallery(tiles, "depths", open_depth, width=150)
-st.caption("The strongest channel of the last layer at each resolution; click one to see all of that layer's channels.")
+st.caption("At each resolution the channel with the most contrast; click one to see all channels of its layer.")
 if st.session_state.pop("_open", ""):
     st.switch_page(navigation.page("feature_maps"))
 

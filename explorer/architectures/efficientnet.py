@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -118,21 +119,23 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+@torch.fx.wrap  # one node in a traced graph, because the arithmetic needs a real size
+def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Add TensorFlow's SAME padding of zeros: (B, C, H, W) -> (B, C, top + H + bottom, left + W + right)."""
+    top, bottom = same_padding(x.shape[-2], kernel, stride)
+    left, right = same_padding(x.shape[-1], kernel, stride)
+    return F.pad(x, (left, right, top, bottom))
+
+
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: (B, C_in, H, W) -> (B, C_out, ceil(H / s), ceil(W / s)).
+    """A square convolution with TensorFlow's SAME padding: (B, C_in, H, W) -> (B, C_out, ceil(H/s), ceil(W/s)).
 
-    The padding depends on the input and may differ between the sides, so `padding` stays (0, 0); see `pads`.
+    The padding depends on the input and may differ between the sides: `padding` stays (0, 0), ask `same_padding`.
     """
-
-    def pads(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Return the pixels added (left, right, top, bottom) to an input of this size."""
-        top, bottom = same_padding(height, self.kernel_size[0], self.stride[0])
-        left, right = same_padding(width, self.kernel_size[1], self.stride[1])
-        return left, right, top, bottom
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad, then convolve."""
-        return super().forward(F.pad(x, self.pads(x.shape[-2], x.shape[-1])))
+        return super().forward(pad_same(x, self.kernel_size[0], self.stride[0]))
 
 
 @dataclass(frozen=True)

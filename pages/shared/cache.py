@@ -109,18 +109,17 @@ def seen(model: Model, picture: Picture) -> bytes:
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
 def depths(model: Model, picture: Picture) -> tuple[tuple[str, tuple[int, ...], int, bytes], ...]:
-    """The photo at each resolution: (layer, shape, strongest channel, PNG of it), from fine to coarse."""
+    """The photo at each resolution: (layer, shape, channel of most contrast, PNG of it), from fine to coarse."""
     import numpy as np
     from PIL import Image
 
     from explorer import activations, atlas, palettes
 
-    last = {layer.shape[1:]: layer for layer in activations.layers(model) if layer.spatial}
-    chosen = list(last.values())
+    chosen = activations.resolutions(model)
     maps = activations.feature_maps(model, picture.open(), [layer.name for layer in chosen])
     found = []
     for layer in chosen:
-        channel = int(maps[layer.name].strongest()[0])
+        channel = int(maps[layer.name].contrast.argmax())
         level = atlas.quantise(maps[layer.name], np.array([channel])).levels[0]
         tile = Image.fromarray(palettes.SEQUENTIAL[level])
         enlarged = tile.resize((224, 224), Image.Resampling.NEAREST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,14 +28,16 @@ def explore(model: Model, picture: Picture) -> None:
     from explorer import atlas as sheet
 
     layers = {layer.name: layer for layer in activations.layers(model)}
+    resolutions = activations.resolutions(model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = selection.select(
             "Layer",
             "layer",
             list(layers),
-            default=_first_view(list(layers.values())),
+            default=resolutions[len(resolutions) // 2].name,  # still like the photo, and already meaning something
             format_func=lambda name: f"{name}  ·  {layers[name].kind}  ·  {blocks.shape(layers[name])}",
             filter_mode="contains",
+            width=420,
         )
         order = blocks.choice("Order", _ORDERS, "maps-order")
         scale = blocks.choice("Colours", _SCALES, "maps-scale")
@@ -49,13 +50,6 @@ def explore(model: Model, picture: Picture) -> None:
     levels = sheet.quantise(maps, channels, scale)
     atlas(_payload(model, picture, maps, levels, channel, unit, scale), "atlas", _on_channel, _on_unit)
     _below(model, maps, levels, layer, scale == "symmetric", timed.seconds)
-
-
-def _first_view(layers: Sequence[Layer]) -> str:
-    """The last layer at an eighth of the input: its maps still look like the photo and already mean something."""
-    spatial = [layer for layer in layers if layer.spatial]
-    finest = max(layer.shape[1] for layer in spatial)
-    return min(reversed(spatial), key=lambda layer: abs(layer.shape[1] * 4 - finest)).name
 
 
 def _sent(model: Model, maps: FeatureMaps, first: np.ndarray) -> tuple[int, tuple[int, int] | None]:
@@ -91,10 +85,8 @@ def _sheet(ordered: np.ndarray, step: int, channel: int, context: str) -> np.nda
     count = -(-len(ordered) // step)
     if count == 1:
         return ordered
-    if st.session_state.get("_sheet_of") != (context, channel):
-        st.session_state["_sheet_of"] = (context, channel)
-        st.session_state["sheet"] = int(np.flatnonzero(ordered == channel)[0]) // step + 1
-    page = st.pagination(count, key="sheet")
+    first = int(np.flatnonzero(ordered == channel)[0]) // step + 1
+    page = st.pagination(count, default=first, key=f"sheet|{context}|{channel}")
     st.caption(f"{len(ordered)} channels on {count} sheets")
     return ordered[(page - 1) * step :][:step]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -9,31 +10,31 @@ import streamlit as st
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
-_PAGES = {
-    "Start": (("home", "Home", "visibility", "What a network sees in your photo, at once"),),
-    "Look inside": (
-        ("feature_maps", "Feature maps", "grid_view", "What every layer answers to this photo"),
-        ("attribution", "Attribution", "local_fire_department", "Why this class?"),
-    ),
-}
+_PAGES = (
+    ("home", "Home", "visibility", "What a network sees in your photo, at once"),
+    ("feature_maps", "Feature maps", "grid_view", "What every layer answers to this photo"),
+    ("attribution", "Attribution", "local_fire_department", "Why this class?"),
+)
+
+
+_ICON = Path(__file__).parents[2] / "assets" / "icon.png"
 
 
 def _build() -> StreamlitPage:
+    # Without an icon of our own the browser would fetch the page's symbol from a font server.
+    st.set_page_config(page_title="CNN Explorer", page_icon=str(_ICON), layout="wide")
     return st.navigation(
-        {
-            section: [
-                st.Page(
-                    f"pages/{stem}.py",
-                    title=title,
-                    icon=f":material/{icon}:",
-                    help=about,
-                    url_path=stem,  # the file's stem: the only address that also works before the first routing
-                    default=stem == "home",
-                )
-                for stem, title, icon, about in pages
-            ]
-            for section, pages in _PAGES.items()
-        },
+        [
+            st.Page(
+                page(stem),
+                title=title,
+                icon=f":material/{icon}:",
+                help=about,
+                url_path=stem,  # the file's stem: the only address that also works before the first routing
+                default=stem == "home",
+            )
+            for stem, title, icon, about in _PAGES
+        ],
         position="top",
     )
 

@@ -179,7 +179,7 @@ def select(label: str, field: str, options: list[Any], *, default: Any = None, *
     if value not in options:
         value = options[0] if default is None else default
     st.session_state[key] = value
-    st.selectbox(label, options, key=key, on_change=_from_widget, args=(field, key), required=True, **arguments)
+    st.selectbox(label, options, key=key, on_change=_from_widget, args=(field, key), **arguments)
     return value
 
 

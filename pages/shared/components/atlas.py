@@ -33,7 +33,8 @@ _CSS = """
 :host { display: block; font-family: var(--st-font); color: var(--st-text-color); font-size: 14px; }
 .root { display: flex; gap: 24px; align-items: flex-start; flex-wrap: wrap; }
 .sheet { flex: 2 1 420px; min-width: 0; }
-.chosen { flex: 1 1 260px; min-width: 0; max-width: 420px; display: grid; gap: 10px; }
+.chosen { flex: 1 1 260px; min-width: 0; max-width: 420px; display: grid; gap: 10px;
+  grid-template-columns: minmax(0, 1fr); }
 canvas { display: block; }
 .all { width: 100%; cursor: pointer; outline-offset: 3px; touch-action: pan-y; }
 .all:focus-visible { outline: 2px solid var(--st-primary-color); }

@@ -38,7 +38,7 @@ img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; displ
 _JS = r"""
 export default function ({data, parentElement: root, setTriggerValue}) {
   const tiles = root.querySelector('.tiles');
-  tiles.style.gridTemplateColumns = `repeat(auto-fill, minmax(${data.width}px, 1fr))`;
+  tiles.style.gridTemplateColumns = `repeat(auto-fit, minmax(${data.width}px, 1fr))`;
   tiles.replaceChildren(...data.tiles.map(({name, picture, title, detail}) => {
     const button = document.createElement('button'), image = document.createElement('img');
     button.setAttribute('aria-pressed', name === data.chosen);

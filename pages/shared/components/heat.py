@@ -48,7 +48,7 @@ figcaption { font-size: 13px; opacity: .8; padding-top: 4px; }
 _JS = (
     UNPACK
     + r"""
-let opacity = 70;                        // a taste, not a result: it stays while the tab is open
+let opacity = 80;                        // a taste, not a result: it stays while the tab is open
 export default function ({data, parentElement: root}) {
   const {header, blobs} = unpack(data);
   const {width: W, height: H, rows, columns, signed, single, alternative, low, high} = header;
@@ -68,7 +68,7 @@ export default function ({data, parentElement: root}) {
   const blend = () => paint('blend', (i) => {
     const level = blobs.levels[i];
     const strength = signed ? Math.abs(level - 127.5) / 127.5 : level / 255;
-    const alpha = Math.sqrt(strength) * opacity / 100;   // the root keeps weak evidence visible
+    const alpha = strength * opacity / 100;              // cold places stay photo
     const over = lut[level], under = rgb(i);
     let word = 255 << 24;
     for (const shift of [0, 8, 16])

@@ -1,0 +1,108 @@
+"""Photos that lie inside packages the app needs anyway, so that it opens with a result."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from explorer.images.opening import open_image
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A bundled photo and what its licence asks to be said."""
+
+    slug: str
+    title: str
+    licence: str
+    source: str  # who made it and where it comes from, one line to show beside it
+    file: str  # package/folder/name
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or would be if its package were installed; found without importing the package."""
+        package, rest = self.file.split("/", maxsplit=1)
+        spec = importlib.util.find_spec(package)
+        folders = (spec and spec.submodule_search_locations) or [package]
+        return Path(folders[0], rest)
+
+    def read(self) -> bytes:
+        """Return the bytes of the file."""
+        return self.path.read_bytes()
+
+    def open(self) -> Image.Image:
+        """Return the picture, through the same door as an upload."""
+        return open_image(self.read())
+
+
+def samples() -> dict[str, Sample]:
+    """Return the photos that are there by slug, in the order to offer them; empty if no package has any."""
+    return {sample.slug: sample for sample in _SAMPLES if sample.path.is_file()}
+
+
+# Licences as stated in skimage/data/_fetchers.py and sklearn/datasets/images/README.txt, with two exceptions.
+# scikit-image states none for the motorcycle; Middlebury's own page grants use and publication and asks for the
+# citation. scikit-learn's README names one photographer for both of its photos, but its links for the flower lead to
+# another, who is credited here.
+_SAMPLES = (
+    Sample(
+        slug="chelsea",
+        title="Chelsea the cat",
+        licence="CC0",
+        source="Stéfan van der Walt, from scikit-image",
+        file="skimage/data/chelsea.png",
+    ),
+    Sample(
+        slug="coffee",
+        title="Coffee",
+        licence="CC0",
+        source="Rachel Michetti, courtesy of Pikolo Espresso Bar, from scikit-image",
+        file="skimage/data/coffee.png",
+    ),
+    Sample(
+        slug="rocket",
+        title="Rocket",
+        licence="Public domain",
+        source="SpaceX, launch of DSCOVR on a Falcon 9 (flickr.com/photos/spacexphotos/16511594820), from scikit-image",
+        file="skimage/data/rocket.jpg",
+    ),
+    Sample(
+        slug="motorcycle",
+        title="Motorcycle",
+        licence="Free to use and publish with citation (Middlebury College)",
+        source="D. Scharstein et al., High-resolution stereo datasets with subpixel-accurate ground truth, GCPR 2014 "
+        "(vision.middlebury.edu/stereo/data/scenes2014), from scikit-image",
+        file="skimage/data/motorcycle_left.png",
+    ),
+    Sample(
+        slug="camera",
+        title="Photographer",
+        licence="CC0",
+        source="Lav Varshney, from scikit-image",
+        file="skimage/data/camera.png",
+    ),
+    Sample(
+        slug="astronaut",
+        title="Astronaut",
+        licence="Public domain",
+        source="NASA, portrait of Eileen Collins (flic.kr/p/r9qvLn), from scikit-image",
+        file="skimage/data/astronaut.png",
+    ),
+    Sample(
+        slug="china",
+        title="Summer Palace",
+        licence="CC BY 2.0",
+        source="danielbuechele (flickr.com/photos/danielbuechele/6061409035), from scikit-learn",
+        file="sklearn/datasets/images/china.jpg",
+    ),
+    Sample(
+        slug="flower",
+        title="Flower",
+        licence="CC BY 2.0",
+        source="vultilion (flickr.com/photos/vultilion/6056698931), from scikit-learn",
+        file="sklearn/datasets/images/flower.jpg",
+    ),
+)
