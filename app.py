@@ -3,7 +3,7 @@
 from pages.shared import navigation, selection, warm_up
 
 page = navigation.route()
-selection.read_link()
+selection.read_link(page.url_path)
 selection.sidebar()
 page.run()
 selection.write_link()

@@ -109,7 +109,7 @@ def explain() -> None:
         answer = f"{found.label} {blocks.percent(found.probability)} (logit {found.logit:.2f})"
         blocks.caption(model, "Grad-CAM", found.layer, answer, seconds=timed.seconds)
         below(found, signed)
-    selection.write_link()
+    selection.write_link(in_fragment=True)
 
 
 explain()

@@ -18,7 +18,7 @@ blocks.weights_note(model)
 def explore() -> None:
     """The controls and the atlas: a change here reruns nothing else."""
     channel_atlas.explore(model, picture)
-    selection.write_link()
+    selection.write_link(in_fragment=True)
 
 
 explore()

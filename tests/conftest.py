@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from PIL import Image
 
 from explorer import images, models
 from explorer.catalogue import Architecture
@@ -34,7 +35,7 @@ def no_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def photos() -> dict:
+def photos() -> dict[str, Image.Image]:
     """The bundled photos, opened."""
     return {slug: sample.open() for slug, sample in images.samples().items()}
 

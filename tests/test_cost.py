@@ -152,6 +152,13 @@ def test_switches_of_the_process_are_as_before_and_other_threads_see_none_turned
     assert switches() == before
 
 
+def test_a_network_in_training_is_counted_as_in_evaluation():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4)).train()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        network(torch.ones(1, 3, 8, 8))
+    assert count(network, (1, 3, 8, 8)).macs == 36 * 4 * 27
+
+
 @pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad, torch.enable_grad])
 def test_the_callers_gradient_mode_makes_no_difference(context):
     with context():

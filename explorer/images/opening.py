@@ -59,6 +59,8 @@ def open_image(data: bytes) -> Image.Image:
     except BadImage:
         raise
     except Image.DecompressionBombError as error:
+        # Pillow's own limit belongs to the whole process and stays as it is: at 89 million pixels it warns, which is
+        # silenced, and the check above refuses; at twice that it raises, before we know the size.
         raise too_many_pixels() from error
     except MemoryError as error:
         raise too_little_memory() from error

@@ -1,8 +1,8 @@
 """Any way that a file stores pixels -> 8-bit sRGB that looks as its author meant it.
 
 `convert("RGB")` alone turns a 16-bit picture white and a float picture black, shows what transparency hides, and reads
-the numbers of a wide-gamut photo as sRGB. The steps here run in the order of their names in this file; each returns a
-new picture, so that a step can be left out where it has nothing to do.
+the numbers of a wide-gamut photo as sRGB. The steps run in the order in which they stand here: eight_bits, shrink,
+on_white, to_srgb; one that has nothing to do hands its picture on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _PLAIN_MODES = {
     "LAB": "RGB",
     "CMYK": "CMYK",
 }
-_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 _STRIP = 2**20  # pixels that are scaled at a time, so that NumPy's copies stay at a few MB
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
@@ -87,23 +86,17 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
     A profile that is broken, or made for another kind of picture, is ignored, as browsers do: the colours may then be
     slightly off, the picture is still there. sRGB itself is left alone: the way there and back changes values by 1.
     """
+    if not isinstance(profile, bytes):
+        return image.convert("RGB")
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if isinstance(profile, bytes) else None
-        if source and _PROFILE_MODES.get(source.profile.xcolor_space.strip()) == image.mode and not _is_srgb(source):
-            return _transformed(image, source)
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+            return image.convert("RGB")
+        # Perceptual, not what the profile asks for: absolute colorimetric would tint the white sheet.
+        target, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.PERCEPTUAL
+        return ImageCms.buildTransform(source, target, image.mode, "RGB", intent).apply(image)
     except Exception:  # lcms says what is wrong with a profile in many ways; none of them concerns the visitor
         return image.convert("RGB")
-    return image.convert("RGB")
-
-
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    return ImageCms.getProfileDescription(profile).startswith("sRGB")
-
-
-def _transformed(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    # Perceptual, not what the profile asks for: absolute colorimetric would tint the white sheet.
-    target = ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(source, target, image.mode, "RGB", ImageCms.Intent.PERCEPTUAL).apply(image)
 
 
 def _from_16_bits(picture: ImageFile.ImageFile) -> Image.Image:

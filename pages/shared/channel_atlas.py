@@ -154,7 +154,7 @@ def _below(model: Model, maps: FeatureMaps, levels: Levels, layer: Layer, symmet
         row, column = chosen.unit
         value = float(maps.values[chosen.channel, row, column])
         st.markdown(f"Unit **({row}, {column})** of channel **{chosen.channel}** answers **{value:.6g}**.")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             navigation.page("attribution"),
             label="Explain the class at this layer",

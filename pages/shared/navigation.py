@@ -51,7 +51,7 @@ def guard() -> None:
     A folder called ``pages`` next to the app is Streamlit's older way to declare pages, and until ``st.navigation`` has
     run once in the process, a deep link runs the page's file alone.
     """
-    if not st.session_state.get("_routed"):
+    if not st.session_state.pop("_routed", False):  # set by app.py just before; one run, one ticket
         _build()
         st.rerun()
 

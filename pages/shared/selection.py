@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from explorer import catalogue
 from pages.shared import pictures
+from pages.shared.components import address
 from pages.shared.components.gallery import Tile, gallery
 from pages.shared.pictures import Picture
 
@@ -42,16 +44,14 @@ class Selection:
         """What differs from the defaults, for the URL; uploads stay out of it."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "device"}
         if self.image not in pictures.samples():
-            del values["image"]
+            del values["image"]  # an upload is nobody else's business
         if self.unit is not None:
             values["unit"] = ",".join(map(str, self.unit))
         values["class"] = values.pop("target")
-        defaults = Selection()
-        return {
-            name: str(value)
-            for name, value in values.items()
-            if value is not None and value != getattr(defaults, "target" if name == "class" else name)
-        }
+        defaults: dict[str, Any] = {field.name: field.default for field in fields(self)}
+        if pictures.uploads():
+            del defaults["image"]  # a link without an image means the upload that is open
+        return {name: str(value) for name, value in values.items() if value is not None and value != defaults.get(name)}
 
 
 def _number(text: str) -> int:
@@ -120,22 +120,45 @@ def complain(sentences: list[str]) -> None:
     st.session_state.setdefault("complaints", []).extend(sentences)
 
 
-def read_link() -> None:
-    """Takes over what the URL says if it is news: on arrival, or when the visitor went back."""
+def read_link(page: str) -> None:
+    """Takes over what the URL says if it is news: on arrival, or when the visitor went back.
+
+    A bare address is news only on the page that was open before: entering a page by the navigation clears the query,
+    and the selection goes along.
+    """
     query = st.query_params.to_dict()
-    if query != st.session_state.get("_link", {}) and query:
-        chosen, complaints = from_query(query, current())
-        st.session_state["selection"] = chosen
+    entered = st.session_state.get("_page") != page
+    bare = not query and (entered or st.session_state.get("_completing", False))
+    if query != st.session_state.get("_link", {}) and not bare:
+        now = current()
+        base = Selection(device=now.device, image=now.image if now.image in pictures.uploads() else pictures.DEFAULT)
+        st.session_state["selection"], complaints = from_query(query, base)
         complain(complaints)
+    if query:
+        st.session_state["_completing"] = False
     st.session_state["_link"] = query
+    st.session_state["_page"] = page
+    st.session_state["_entered"] = entered
 
 
-def write_link() -> None:
-    """Puts the selection into the URL, so that copying the address copies the view."""
-    query = current().to_query()
-    if st.query_params.to_dict() != query:
-        st.query_params.from_dict(query)
+def write_link(in_fragment: bool = False) -> None:
+    """Puts the selection into the URL, so that copying the address copies the view.
+
+    A fragment calls it too, for the runs in which only the fragment runs.
+    """
+    if in_fragment and st.session_state.get("_entered"):
+        return  # a whole run: app.py comes after the page
+    query, shown = current().to_query(), st.query_params.to_dict()
+    if query != shown:
+        if not shown and (st.session_state.get("_entered") or st.session_state.get("_completing")):
+            if not in_fragment:
+                with st.sidebar:
+                    address.complete(st.session_state["_page"], urlencode(query))
+                st.session_state["_completing"] = True
+        else:
+            st.query_params.from_dict(query)
     st.session_state["_link"] = query
+    st.session_state["_entered"] = False
 
 
 def _from_widget(field: str, key: str) -> None:

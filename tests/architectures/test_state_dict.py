@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from typing import Any
 
 import pytest
 import torch
@@ -38,11 +38,10 @@ def test_two_keys_with_one_name_are_refused_by_name():
 
 
 def test_version_marks_are_left_behind_so_that_old_files_load_strictly():
-    norm = torch.nn.BatchNorm2d(4)
-    old_file = OrderedDict(
-        (f"old_{key}", value) for key, value in norm.state_dict().items() if "num_batches" not in key
-    )
-    old_file._metadata = norm.state_dict()._metadata  # type: ignore[attr-defined]
-    renamed = rename(old_file, {"^old_": ""})
+    old_file: Any = torch.nn.BatchNorm2d(4).state_dict()  # still says that it is of version 2, with a counter
+    del old_file["num_batches_tracked"]
+    with pytest.raises(RuntimeError, match="num_batches_tracked"):
+        torch.nn.BatchNorm2d(4).load_state_dict(old_file, strict=True)
+    renamed = rename(old_file, {})
     assert type(renamed) is dict
     torch.nn.BatchNorm2d(4).load_state_dict(renamed, strict=True)

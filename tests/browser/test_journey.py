@@ -1,0 +1,293 @@
+"""The main job in a real browser: a photo through a real network, and everything a visitor does with it."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from explorer import images
+from tests.browser.conftest import running_server, settled
+
+pytestmark = pytest.mark.browser
+
+
+def heat_ready(page: Page, ready: str | re.Pattern[str]) -> None:
+    """Waits for the map of (layer|class|signed)."""
+    expect(page.locator("canvas.blend")).to_have_attribute("data-ready", ready)
+
+
+def pixels(page: Page, canvas: str) -> str:
+    """What a canvas shows, as text to compare."""
+    return page.locator(canvas).evaluate("canvas => canvas.toDataURL()")
+
+
+def atlas_of(page: Page, layer: str) -> None:
+    """Waits for the atlas of ``layer``."""
+    expect(page.locator("canvas.all")).to_have_attribute("data-layer", re.compile(re.escape(layer) + "$"))
+
+
+def choose(page: Page, label: str, text: str) -> None:
+    """Searches in a select box and takes the first answer."""
+    box = page.get_by_role("combobox", name=re.compile(label))
+    box.click()
+    box.fill(text)
+    page.get_by_role("option").first.click()
+
+
+def file(image: Image.Image, kind: str = "PNG") -> bytes:
+    """An image file in memory."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_first_request_to_a_fresh_server_may_be_a_deep_link(visit, tmp_path):
+    with running_server(tmp_path) as address:
+        page = visit("/attribution?image=coffee&network=efficientnet_lite1&layer=features.5&class=968", address=address)
+        heat_ready(page, "features.5|968|False")
+        settled(page)
+        expect(page.get_by_role("heading", name="Why this class?")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.get_by_test_id("stTopNavLink")).to_have_count(3)
+        expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(re.compile("Lite1"))
+        assert "cup" in page.get_by_role("combobox", name=re.compile("Class")).input_value()
+        for part in ("image=coffee", "network=efficientnet_lite1", "layer=features.5", "class=968"):
+            assert part in page.url
+
+
+def test_home_answers_at_once_and_leads_on(visit):
+    page = visit("/")
+    heat_ready(page, "features.8|282|False")
+    expect(page.locator("button[data-index]").first).to_contain_text("tiger cat")
+    expect(page.locator("button[data-index]").first).to_contain_text("41 %")
+    expect(page.get_by_text(re.compile(r"CPU, \d+ thread"))).to_be_visible()
+    page.locator("button[data-name^='features.3|']").click()
+    atlas_of(page, "features.3")
+    settled(page)
+    assert re.search(r"layer=features\.3&channel=\d+", page.url)
+
+
+def test_upload_channel_class_and_overlay(visit, photos):
+    page = visit("/")
+    heat_ready(page, "features.8|282|False")
+    before = pixels(page, "canvas.blend")
+    # Sideways with the orientation noted in EXIF, as a phone saves it: nothing is right unless that is obeyed.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    photos["coffee"].rotate(90, expand=True).save(buffer, "JPEG", quality=95, exif=exif)
+    page.locator("input[type=file]").first.set_input_files(
+        [{"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()}]
+    )
+    heat_ready(page, "features.8|967|False")
+    assert pixels(page, "canvas.blend") != before
+    expect(page.locator("button[data-index='967']")).to_contain_text("espresso")
+
+    page.get_by_test_id("stTopNavLink").filter(has_text="Feature maps").click()
+    atlas_of(page, "features.3")
+    expect(page.get_by_text("mine.jpg").first).to_be_visible()
+    box = page.locator("canvas.all").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    name = page.locator(".chosen .name").inner_text()
+    channel = int(name.removeprefix("Channel "))
+    page.wait_for_url(re.compile(rf"channel={channel}\b"))
+
+    page.get_by_test_id("stTopNavLink").filter(has_text="Attribution").click()
+    heat_ready(page, re.compile(r"\|967\|False"))
+    first = pixels(page, "canvas.blend")
+    choose(page, "Class", "coffee mug")
+    heat_ready(page, re.compile(r"\|504\|False"))
+    assert pixels(page, "canvas.blend") != first
+    page.wait_for_url(re.compile(r"class=504"))
+    assert "image=" not in page.url  # uploads stay out of links
+
+
+def test_hovering_asks_the_server_nothing(visit):
+    page = visit("/feature_maps?layer=features.3")
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.reload()
+    atlas_of(page, "features.3")
+    settled(page)
+    quiet = len(sent)
+    box = page.locator("canvas.all").bounding_box()
+    seen = set()
+    for step in range(1, 9):
+        page.mouse.move(box["x"] + box["width"] * step / 10, box["y"] + box["height"] * 0.3)
+        seen.add(page.locator(".chosen .name").inner_text())
+    assert len(seen) > 3
+    large = page.locator("canvas.map").bounding_box()
+    page.mouse.move(large["x"] + large["width"] / 2, large["y"] + large["height"] / 2)
+    expect(page.locator(".chosen .unit")).to_contain_text("row 14, column 14: about")
+    assert len(sent) == quiet
+
+
+def test_a_unit_is_chosen_and_its_exact_value_shown(visit, lite0, photos):
+    from explorer import activations
+
+    page = visit("/feature_maps?layer=features.3&channel=5")
+    atlas_of(page, "features.3")
+    settled(page)
+    large = page.locator("canvas.map").bounding_box()
+    page.mouse.click(large["x"] + large["width"] * 10.5 / 28, large["y"] + large["height"] * 20.5 / 28)
+    value = float(activations.feature_maps(lite0, photos["chelsea"], ["features.3"])["features.3"].values[5, 20, 10])
+    expect(page.get_by_text(f"Unit (20, 10) of channel 5 answers {value:.6g}.")).to_be_visible()
+    page.wait_for_url(re.compile("unit=20%2C10"))
+
+
+def test_the_keyboard_is_enough(visit):
+    page = visit("/feature_maps?layer=features.3&channel=0")
+    atlas_of(page, "features.3")
+    settled(page)
+    page.locator("canvas.all").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".chosen .name")).to_have_text("Channel 3")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"channel=3\b"))
+
+
+def test_a_copied_link_opens_the_same_view(visit):
+    page = visit("/feature_maps")
+    atlas_of(page, "features.3")
+    settled(page)
+    choose(page, "Layer", "features.6.1.block.0.2")
+    atlas_of(page, "features.6.1.block.0.2")
+    box = page.locator("canvas.all").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.2)
+    page.wait_for_url(re.compile("channel="))
+    settled(page)
+    link, name = page.url, page.locator(".chosen .name").inner_text()
+    other = visit(link[link.index("/feature_maps") :])
+    atlas_of(other, "features.6.1.block.0.2")
+    expect(other.locator(".chosen .name")).to_have_text(name)
+    assert pixels(other, "canvas.map") == pixels(page, "canvas.map")
+
+
+def test_going_back_goes_back(visit):
+    page = visit("/attribution")
+    heat_ready(page, "features.8|282|False")
+    settled(page)
+    page.locator("button[data-index='285']").click()
+    heat_ready(page, "features.8|285|False")
+    page.wait_for_url(re.compile("class=285"))
+    page.get_by_test_id("stTopNavLink").filter(has_text="Feature maps").click()
+    atlas_of(page, "features.3")
+    page.wait_for_url(re.compile(r"/feature_maps\?class=285"))  # the selection goes along
+    page.go_back()  # one step, although the address was completed after the click
+    heat_ready(page, "features.8|285|False")
+    settled(page)
+    page.go_back()
+    heat_ready(page, "features.8|282|False")
+
+
+def test_downloads_are_what_is_shown(visit, lite0, photos):
+    from explorer import attribution
+
+    page = visit("/attribution?class=281")
+    heat_ready(page, "features.8|281|False")
+    with page.expect_download() as raw:
+        page.get_by_role("button", name="Raw map as NPY").click()
+    expected = attribution.attribute(lite0, photos["chelsea"], target=281)
+    assert np.allclose(np.load(raw.value.path()), expected.raw, atol=1e-5)
+    with page.expect_download() as overlay:
+        page.get_by_role("button", name="Overlay as PNG").click()
+    with Image.open(overlay.value.path()) as saved:
+        assert saved.size == (672, 672)
+    assert raw.value.suggested_filename.endswith("features.8-tabby.npy")
+
+
+def test_signed_evidence_and_the_numbers(visit):
+    page = visit("/attribution?class=281")
+    heat_ready(page, "features.8|281|False")
+    page.get_by_role("radio", name="For and against").click()
+    heat_ready(page, "features.8|281|True")
+    page.get_by_text("The map's own numbers").click()
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution"])
+def test_what_is_not_an_image_is_one_sentence_and_the_page_goes_on(visit, path):
+    page = visit(path)
+    page.locator("input[type=file]").first.set_input_files(
+        [{"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear Chelsea, this is no picture."}]
+    )
+    expect(page.get_by_test_id("stAlert")).to_contain_text("letter.png")
+    expect(page.locator("canvas.blend, canvas.all").first).to_be_visible()
+
+
+def test_random_weights_are_never_silent(visit):
+    for path in ("/", "/feature_maps", "/attribution"):
+        page = visit(f"{path}?network=resnet18&weights=random")
+        expect(page.get_by_test_id("stAlert")).to_contain_text("random weights")
+        page.close()
+
+
+def test_without_a_connection_the_page_goes_on(visit):
+    page = visit("/attribution?network=resnet18&weights=pretrained")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("resnet18-f37072fd.pth")
+    heat_ready(page, re.compile(r"^layer4\|"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution"])
+def test_both_themes_and_widths(visit, theme, width, path):
+    page = visit(path, width=width, theme=theme)
+    expect(page.locator("canvas.blend, canvas.all").first).to_be_visible()
+    settled(page)
+    shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), dtype=float)
+    assert (np.median(shot) > 200) == (theme == "light")
+    assert shot.std() > 10
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("main => main.scrollWidth <= main.clientWidth")  # nothing sticks out to the side
+    colours = page.locator("h1").evaluate(
+        "h => [getComputedStyle(h).color, getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor]"
+    )
+    assert contrast(*colours) >= 4.5
+
+
+def contrast(ink: str, paper: str) -> float:
+    """Contrast ratio of two CSS colours (WCAG 2.1, relative luminance)."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((luminance(ink), luminance(paper)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_samples_are_a_click_away_and_credited(visit):
+    page = visit("/")
+    heat_ready(page, "features.8|282|False")
+    page.get_by_text("Other photos").click()
+    page.locator("button[data-name='coffee']").click()
+    heat_ready(page, "features.8|967|False")
+    expect(page.get_by_text(re.compile("Coffee.*CC0")).first).to_be_visible()
+    page.wait_for_url(re.compile("image=coffee"))
+
+
+def test_several_uploads_at_once_can_all_be_chosen(visit, photos):
+    page = visit("/attribution")
+    heat_ready(page, "features.8|282|False")
+    page.locator("input[type=file]").first.set_input_files(
+        [
+            {"name": f"{name}.png", "mimeType": "image/png", "buffer": file(photos[name])}
+            for name in ("camera", "coffee")
+        ]
+    )
+    heat_ready(page, "features.8|967|False")
+    page.get_by_text("Other photos").click()
+    page.get_by_role("button", name="camera.png").last.click()
+    heat_ready(page, "features.8|872|False")  # tripod
+
+
+def test_no_request_leaves_the_machine_and_samples_exist():
+    assert len(images.samples()) == 8

@@ -1,0 +1,216 @@
+"""Every page in Streamlit's own test harness: right at once, kind to bad links and bad files, never a traceback."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from explorer import catalogue
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("home", "feature_maps", "attribution")
+
+
+def opened(page: str = "home", **query: str) -> AppTest:
+    """The app as a new visitor finds it, on ``page``."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.run()
+    if page != "home":
+        app.switch_page(f"pages/{page}.py")
+    for name, value in query.items():
+        app.query_params[name.rstrip("_")] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def captions(app: AppTest) -> str:
+    """All small print."""
+    return "\n".join(caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("home", "EfficientNet-Lite0 · ImageNet · Grad-CAM at features.8 · tiger cat"),
+        ("feature_maps", "EfficientNet-Lite0 · ImageNet · features.3 · 40 × 28 × 28 · 0 of 40 channels dead"),
+        ("attribution", "EfficientNet-Lite0 · ImageNet · Grad-CAM · features.8 · tiger cat 41 % (logit 9.26)"),
+    ],
+)
+def test_each_page_opens_with_a_result(page, words):
+    app = opened(page)
+    assert words in captions(app)
+    assert not app.warning
+
+
+def test_a_link_sets_every_part_of_the_selection():
+    app = opened(
+        "attribution", image="coffee", network="efficientnet_lite1", layer="features.5", class_="968", channel="3"
+    )
+    assert app.selectbox(key="select-network").value == "efficientnet_lite1"
+    assert app.selectbox(key="select-layer").value == "features.5"
+    assert app.selectbox(key="select-target").value == 968
+    assert "EfficientNet-Lite1 · ImageNet · Grad-CAM · features.5 · cup" in captions(app)
+    assert app.session_state["selection"].channel == 3
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"network": "nothing"},
+        {"image": "../../etc/passwd"},
+        {"layer": "features.99"},
+        {"layer": "x" * 5000},
+        {"channel": "-1"},
+        {"channel": "99999"},
+        {"channel": "eleven"},
+        {"unit": "1"},
+        {"unit": "500,500", "channel": "0", "layer": "features.3"},
+        {"class_": "1000"},
+        {"class_": "1e9"},
+        {"weights": "pickle"},
+        {"weights": "bundled", "network": "resnet18"},
+        {"layer": "classifier.1"},
+        {"foo": "bar"},
+    ],
+    ids=str,
+)
+def test_links_that_cannot_be_are_survived(page, query):
+    app = opened(page, **query)
+    assert app.title
+    assert all(len(warning.value.splitlines()) == 1 for warning in app.warning)
+
+
+def test_a_wrong_part_of_a_link_is_named():
+    app = opened("home", network="resnet5000", channel="eleven")
+    assert [warning.value for warning in app.warning] == [
+        "The link asks for the network 'resnet5000', which does not exist here; it was left out.",
+        "The link asks for the channel 'eleven', which does not exist here; it was left out.",
+    ]
+    app.run()
+    assert not app.warning  # said once
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_links_are_survived(seed):
+    dice = random.Random(seed)
+    values = ["", "0", "1", "7", "999", "-3", "1,1", "features.5", "layer4", "chelsea", "resnet18", "random", "½", "\0"]
+    for page in PAGES:
+        names = dice.sample(["image", "layer", "channel", "unit", "class_", "weights"], 4)
+        opened(page, **{name: dice.choice(values) for name in names})
+
+
+def upload(app: AppTest, data: bytes, name: str = "mine.png") -> AppTest:
+    """Drops a file on the sidebar's uploader."""
+    app.file_uploader(key="files-sidebar").upload(name, data, "image/png").run()
+    assert not app.exception
+    return app
+
+
+def png(image: Image.Image) -> bytes:
+    """A PNG in memory."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_an_upload_becomes_the_image_and_goes_along(photos):
+    app = upload(opened("attribution", layer="features.5"), png(photos["camera"].convert("L")))
+    assert "tripod 94 %" in captions(app)
+    assert app.session_state["selection"].layer == "features.5"
+    app.switch_page("pages/home.py").run()
+    assert "tripod" in captions(app)
+    assert not app.exception
+    app.selectbox(key="select-network").set_value("efficientnet_lite2").run()
+    assert "EfficientNet-Lite2 · ImageNet · Grad-CAM at features.8 · tripod" in captions(app)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"\0" * 100], ids=["empty", "text", "broken"])
+def test_a_bad_upload_is_one_sentence_and_the_old_photo_stays(data):
+    app = upload(opened("home"), data)
+    (warning,) = app.warning
+    assert warning.value.startswith("mine.png: ")
+    assert "tiger cat" in captions(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_random_weights_are_said_on_every_page(page):
+    app = opened(page, network="resnet18", weights="random")
+    (warning,) = app.warning
+    assert warning.value == "ResNet-18 runs with random weights: it has learnt nothing, so its answers mean nothing."
+    assert "random (seed 0)" in captions(app)
+
+
+@pytest.mark.parametrize("weights", ["auto", "pretrained"])
+def test_without_a_connection_one_sentence_says_which_file_and_where(weights):
+    app = opened("attribution", network="resnet18", weights=weights)
+    (warning,) = app.warning
+    assert "resnet18-f37072fd.pth" in warning.value
+    assert "checkpoints" in warning.value
+    assert "Grad-CAM · layer4" in captions(app)
+
+
+def test_the_selection_survives_page_changes():
+    app = opened("feature_maps")
+    app.selectbox(key="select-layer").set_value("features.5").run()
+    app.switch_page("pages/attribution.py").run()
+    assert app.selectbox(key="select-layer").value == "features.5"
+    app.selectbox(key="select-target").set_value(285).run()
+    app.switch_page("pages/home.py").run()
+    assert "Egyptian cat" in captions(app)
+    app.switch_page("pages/feature_maps.py").run()
+    assert app.selectbox(key="select-layer").value == "features.5"
+    assert not app.exception
+
+
+def test_a_new_network_or_photo_drops_what_no_longer_fits():
+    app = opened("attribution", layer="features.5", class_="285")
+    app.selectbox(key="select-network").set_value("efficientnet_lite2").run()
+    assert app.selectbox(key="select-layer").value == "features.8"
+    assert app.selectbox(key="select-target").value == 285  # the same class, asked of another network
+    app.session_state["selection"] = app.session_state["selection"]
+    upload(app, png(Image.new("RGB", (64, 64), "navy")))
+    assert app.session_state["selection"].target is None
+
+
+def test_order_and_colours_of_the_atlas_are_remembered():
+    app = opened("feature_maps")
+    app.segmented_control(key="maps-scale").set_value("symmetric").run()
+    app.segmented_control(key="maps-order").set_value("strength").run()
+    app.switch_page("pages/home.py").run()
+    app.switch_page("pages/feature_maps.py").run()
+    assert app.segmented_control(key="maps-scale").value == "symmetric"
+    assert app.segmented_control(key="maps-order").value == "strength"
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    "slug", [slug for slug in catalogue.CATALOGUE if slug not in ("efficientnet_b6", "efficientnet_b7")]
+)
+def test_every_network_opens_on_the_atlas(slug):
+    app = opened("feature_maps", network=slug, weights="random")
+    assert catalogue.get(slug).title in captions(app)
+
+
+def test_layers_with_more_channels_than_a_sheet_are_paged():
+    app = opened("feature_maps", layer="features.8", channel="600")
+    assert "1280 channels on 3 sheets" in captions(app)
+    assert not app.warning
+
+
+def test_no_positive_evidence_is_said():
+    """Among the classes there is one that nothing in the photo speaks for at the stem; the page says so."""
+    from explorer import attribution, models
+    from pages.shared import pictures
+
+    model, photo = models.load("efficientnet_lite0"), pictures.find("chelsea").open()
+    found = (attribution.attribute(model, photo, target=target, layer="features.8") for target in range(0, 1000, 7))
+    target = next(each.target for each in found if not each.evidence)
+    app = opened("attribution", class_=str(target))
+    assert "No positive evidence" in app.info[0].value
