@@ -95,7 +95,7 @@ def default_layer(model: Model) -> Layer:
 
 
 def resolutions(model: Model) -> tuple[Layer, ...]:
-    """One layer for each resolution, from fine to coarse: the last one, at the outermost level the network has there."""
+    """One layer for each resolution, from fine to coarse: the last one, at the outermost level there is."""
     spatial = [layer for layer in layers(model) if layer.spatial]
     best: dict[tuple[int, ...], Layer] = {}
     for layer in spatial:

@@ -245,7 +245,7 @@ def test_a_safetensors_file_by_path(expected, photos, tmp_path):
     model = models.load("resnet18", str(path), "cpu")
     assert (model.weights.source, model.weights.name) == ("file", "mine.safetensors")
     assert (predict.logits(model, photos["coffee"]) == predict.logits(expected, photos["coffee"])).all()
-    with pytest.raises(WeightsUnavailable, match="nothing.safetensors"):
+    with pytest.raises(WeightsUnavailable, match=r"nothing\.safetensors"):
         models.load("resnet18", str(tmp_path / "nothing.safetensors"), "cpu")
 
 

@@ -258,12 +258,12 @@ class MBConv(nn.Module):
         layers: list[nn.Module] = []
         # fmt: off
         if expand != 1:
-            layers.append(ConvNormActivation(in_channels, wide, 1, style=style))                # (B, e C_in, H,   W)
+            layers.append(ConvNormActivation(in_channels, wide, 1, style=style))                 # (B, e C_in, H,   W)
         layers.append(ConvNormActivation(wide, wide, kernel, stride, groups=wide, style=style))  # (B, e C_in, H/s, W/s)
         if squeeze_excitation:
             squeezed = max(1, in_channels // 4)
-            layers.append(SqueezeExcitation(wide, squeezed, style.activation))                  # (B, e C_in, H/s, W/s)
-        layers.append(ConvNormActivation(wide, out_channels, 1, activate=False, style=style))   # (B, C_out,  H/s, W/s)
+            layers.append(SqueezeExcitation(wide, squeezed, style.activation))                   # (B, e C_in, H/s, W/s)
+        layers.append(ConvNormActivation(wide, out_channels, 1, activate=False, style=style))    # (B, C_out,  H/s, W/s)
         # fmt: on
         self.block = nn.Sequential(*layers)
         self.has_shortcut = stride == 1 and in_channels == out_channels
