@@ -79,14 +79,6 @@ def sheets(maps: FeatureMaps) -> int:
     return max(1, min(_MAPS_A_SHEET, _BYTES_A_SHEET // (height * width)))
 
 
-def histogram(values: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int = 32) -> np.ndarray:
-    """Counts of each channel's values in ``bins`` equal steps from its low to its high: uint32 (N, bins)."""
-    spread = np.where(high > low, high - low, 1)[:, None, None]
-    step = np.clip((values - low[:, None, None]) / spread * bins, 0, bins - 1).astype(np.int64)
-    step += np.arange(len(values))[:, None, None] * bins
-    return np.bincount(step.ravel(), minlength=len(values) * bins).reshape(len(values), bins).astype(np.uint32)
-
-
 def picture(levels: Levels, symmetric: bool = False, gap: int = 1, enlarge: int = 1) -> np.ndarray:
     """The sheet as a picture, uint8 (height, width, 3), white lines of ``gap`` pixels between the maps."""
     count, height, width = levels.levels.shape

@@ -8,6 +8,7 @@ Whoever calls these functions holds the network's lock.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -108,6 +109,21 @@ def split(name: str) -> tuple[str, int]:
     return path, int(call) if call.isdecimal() else 1
 
 
+class _Copier:
+    """Copies outputs; a container that hands on its last child's output, unchanged, shares that child's copy."""
+
+    def __init__(self) -> None:
+        self._last: Callable[[], torch.Tensor | None] = lambda: None
+        self._version = -1
+        self._copy = torch.empty(0)
+
+    def __call__(self, output: torch.Tensor) -> torch.Tensor:
+        # The version counts in-place operations (not in inference mode, which is why no_grad is used here).
+        if self._last() is not output or self._version != output._version:
+            self._last, self._version, self._copy = weakref.ref(output), output._version, output.detach().clone()
+        return self._copy
+
+
 class _Enough(BaseException):
     """Ends a forward pass once all that was asked for is there; no layer further on needs to be computed."""
 
@@ -121,14 +137,16 @@ def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> 
     wanted = {split(name): name for name in names}
     kept: dict[str, torch.Tensor] = {}
 
+    copy = _Copier()
+
     def keep(path: str, call: int, _child: nn.Module, output: torch.Tensor) -> None:
         name = wanted.get((path, call))
         if name is not None:
-            kept[name] = output.detach().clone()
+            kept[name] = copy(output)
             if len(kept) == len(wanted):
                 raise _Enough
 
-    with torch.inference_mode(), _listening(module, {path for path, _ in wanted}, keep), suppress(_Enough):
+    with torch.no_grad(), _listening(module, {path for path, _ in wanted}, keep), suppress(_Enough):
         module(inputs)
     missing = next((name for name in names if name not in kept), None)
     if missing is not None:

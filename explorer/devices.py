@@ -5,11 +5,6 @@ from __future__ import annotations
 import os
 import threading
 
-# Linux only, harmless elsewhere: torch asks the kernel for 2 MB pages for large tensors. Holding every activation of
-# ResNet-50 (127 MB in 4 kB pages) cost 1.5 bare forwards, mostly page faults; with this 1.05. Read by torch at its
-# first allocation, hence before the import.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
 import torch
 
 from explorer.errors import ExplorerError

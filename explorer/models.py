@@ -13,12 +13,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from explorer import devices, weight_files
 from explorer.catalogue import Architecture, get
 from explorer.preprocessing import Preprocessing
 from explorer.weight_files import Progress, WeightsMismatch, WeightsUnavailable
-
-import torch  # isort: skip  (after devices, which sets how torch allocates)
 
 if TYPE_CHECKING:
     from PIL import Image

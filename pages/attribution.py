@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 navigation.guard()
 
-st.title("Why this class?")
-st.markdown("Grad-CAM shows **where** in the photo a layer found evidence for a class, any class you ask for.")
 blocks.complaints()
 picture = selection.picture()
 model = cache.network()

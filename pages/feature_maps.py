@@ -6,8 +6,6 @@ from pages.shared import blocks, cache, channel_atlas, navigation, selection
 
 navigation.guard()
 
-st.title("Feature maps")
-st.markdown("Every channel of a layer is a map of where the network found **its** pattern in the photo.")
 blocks.complaints()
 picture = selection.picture()
 model = cache.network()

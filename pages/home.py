@@ -7,11 +7,6 @@ from pages.shared.components.gallery import Tile, gallery
 
 navigation.guard()
 
-st.title("What a network sees")
-st.markdown(
-    "Drop in a photo and look inside the network that names it: what it answers, **where** it looks, "
-    "and what **every layer** makes of it."
-)
 blocks.complaints()
 picture = selection.picture()
 model = cache.network()

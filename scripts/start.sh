@@ -3,4 +3,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/environment.sh requirements.txt
-exec "${CNN_EXPLORER_VENV:-.venv}/bin/python" -m streamlit run app.py --server.headless false "$@"
+exec "${CNN_EXPLORER_VENV:-.venv}/bin/python" -m streamlit run app.py "$@"

@@ -100,8 +100,6 @@ def _payload(
     unit: tuple[int, int] | None,
     scale: str,
 ) -> bytes:
-    from explorer.atlas import histogram
-
     channels = levels.channels
     return atlas_payload(
         {
@@ -121,7 +119,6 @@ def _payload(
         mean=maps.mean[channels],
         maximum=maps.maximum[channels],
         zeros=maps.zeros[channels],
-        histogram=histogram(maps.values[channels], levels.low, levels.high),
         table=palettes.DIVERGING if scale == "symmetric" else palettes.SEQUENTIAL,
         photo=cache.seen(model, picture),
     )

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
+
+class _Entry(NamedTuple):
+    stem: str
+    title: str
+    icon: str
+    heading: str
+    about: str
+
+
 _PAGES = (
-    ("home", "Home", "visibility", "What a network sees in your photo, at once"),
-    ("feature_maps", "Feature maps", "grid_view", "What every layer answers to this photo"),
-    ("attribution", "Attribution", "local_fire_department", "Why this class?"),
+    _Entry(
+        "home",
+        "Home",
+        "visibility",
+        "What a network sees",
+        "Drop in a photo and look inside the network that names it: what it answers, **where** it looks, "
+        "and what **every layer** makes of it.",
+    ),
+    _Entry(
+        "feature_maps",
+        "Feature maps",
+        "grid_view",
+        "Feature maps",
+        "Every channel of a layer is a map of where the network found **its** pattern in the photo.",
+    ),
+    _Entry(
+        "attribution",
+        "Attribution",
+        "local_fire_department",
+        "Why this class?",
+        "Grad-CAM shows **where** in the photo a layer found evidence for a class, any class you ask for.",
+    ),
 )
-
-
 _ICON = Path(__file__).parents[2] / "assets" / "icon.png"
 
 
@@ -26,14 +52,14 @@ def _build() -> StreamlitPage:
     return st.navigation(
         [
             st.Page(
-                page(stem),
-                title=title,
-                icon=f":material/{icon}:",
-                help=about,
-                url_path=stem,  # the file's stem: the only address that also works before the first routing
-                default=stem == "home",
+                page(entry.stem),
+                title=entry.title,
+                icon=f":material/{entry.icon}:",
+                help=entry.about.replace("**", ""),
+                url_path=entry.stem,  # the file's stem: the only address that also works before the first routing
+                default=entry.stem == "home",
             )
-            for stem, title, icon, about in _PAGES
+            for entry in _PAGES
         ],
         position="top",
     )
@@ -43,6 +69,13 @@ def route() -> StreamlitPage:
     """Declares the pages and returns the one that was asked for; called by ``app.py`` alone."""
     st.session_state["_routed"] = True
     return _build()
+
+
+def heading(chosen: StreamlitPage) -> None:
+    """The page's title and the sentence below it, before anything that takes time."""
+    entry = next(entry for entry in _PAGES if entry.title == chosen.title)
+    st.title(entry.heading)
+    st.markdown(entry.about)
 
 
 def guard() -> None:

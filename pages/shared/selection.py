@@ -213,15 +213,21 @@ def sidebar() -> None:
         st.image(pictures.thumbnail(shown, 640), width="stretch", alt=f"The selected photo: {shown.title}")
         st.caption(f"{shown.title}. {shown.credit}" if shown.credit else shown.title)
         uploader("files-sidebar", "Your photos")
-        with st.expander("Other photos", icon=":material/photo_library:", key="other-photos"):
-            mine = {**pictures.samples(), **pictures.uploads()}
-            tiles = [Tile(name, pictures.thumbnail(each, 160), each.title) for name, each in mine.items()]
-            gallery(tiles, "samples", _from_gallery, chosen=shown.name, width=64, text=False)
-            if st.toggle("Use the camera", key="camera-on"):
-                st.camera_input("Take a photo", key="camera", on_change=_from_files, args=("camera",))
+        others = st.expander("Other photos", icon=":material/photo_library:", key="other-photos", on_change="rerun")
+        if others.open:
+            with others:
+                _other_photos(shown)
         select("Network", "network", list(catalogue.CATALOGUE), format_func=_network_title)
         select("Weights", "weights", list(catalogue.get(current().network).policies), format_func=_WEIGHTS.__getitem__)
         st.session_state["_device_slot"] = st.empty()
+
+
+def _other_photos(shown: Picture) -> None:
+    mine = {**pictures.samples(), **pictures.uploads()}
+    tiles = [Tile(name, pictures.thumbnail(each, 160), each.title) for name, each in mine.items()]
+    gallery(tiles, "samples", _from_gallery, chosen=shown.name, width=64, text=False)
+    if st.toggle("Use the camera", key="camera-on"):
+        st.camera_input("Take a photo", key="camera", on_change=_from_files, args=("camera",))
 
 
 def device_line(devices: dict[str, str]) -> None:

@@ -30,8 +30,13 @@ ARGUMENTS = [
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
+def system_chromium() -> str | None:
+    """The path of an installed Chromium or Chrome; None lets Playwright take its own."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
 @contextmanager
-def running_server(folder: Path) -> Iterator[str]:
+def running_server(folder: Path, app: str = "app.py") -> Iterator[str]:
     """A fresh server process; nothing beyond this machine can be reached from it. Yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -44,7 +49,17 @@ def running_server(folder: Path) -> Iterator[str]:
         "HTTPS_PROXY": nowhere,
         "NO_PROXY": "127.0.0.1,localhost",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        app,
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
     with (folder / f"server-{port}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
@@ -76,9 +91,8 @@ def server(tmp_path_factory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium: the system's, else the one that Playwright installed."""
-    system = next((path for name in _NAMES if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=system_chromium(), args=ARGUMENTS)
         yield chromium
         chromium.close()
 

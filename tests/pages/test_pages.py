@@ -190,9 +190,7 @@ def test_order_and_colours_of_the_atlas_are_remembered():
     assert not app.exception
 
 
-@pytest.mark.parametrize(
-    "slug", [slug for slug in catalogue.CATALOGUE if slug not in ("efficientnet_b6", "efficientnet_b7")]
-)
+@pytest.mark.parametrize("slug", catalogue.CATALOGUE)
 def test_every_network_opens_on_the_atlas(slug):
     app = opened("feature_maps", network=slug, weights="random")
     assert catalogue.get(slug).title in captions(app)

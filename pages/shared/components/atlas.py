@@ -148,13 +148,14 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       const box = document.createElement('div'), dt = document.createElement('dt'), dd = document.createElement('dd');
       dt.textContent = term; dd.textContent = text; box.append(dt, dd); return box;
     }));
-    const chart = find('histogram'), g = chart.getContext('2d'), bins = blobs.histogram.length / N;
+    const chart = find('histogram'), g = chart.getContext('2d'), bins = 32, counts = new Uint32Array(bins);
+    for (let i = n * H * W; i < (n + 1) * H * W; i++) counts[blobs.levels[i] >> 3]++;
     chart.hidden = H * W < 2; chart.width = 512; chart.height = 128;
     let most = 1;
-    for (let b = 0; b < bins; b++) most = Math.max(most, blobs.histogram[n * bins + b]);
+    for (let b = 0; b < bins; b++) most = Math.max(most, counts[b]);
     for (let b = 0; b < bins; b++) {
       // Square root: after a ReLU one bin holds most units and would flatten all others.
-      const tall = Math.sqrt(blobs.histogram[n * bins + b] / most) * 126;
+      const tall = Math.sqrt(counts[b] / most) * 126;
       const word = lut[Math.round((b + .5) / bins * 255)];
       g.fillStyle = `rgb(${word & 255},${word >> 8 & 255},${word >> 16 & 255})`;
       g.fillRect(b * 512 / bins, 128 - tall, 512 / bins - 2, tall);
