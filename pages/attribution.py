@@ -66,6 +66,7 @@ def below(found: Attribution, signed: bool) -> None:
 
 
 @st.fragment
+@blocks.kindly()
 def explain() -> None:
     """Controls, ranking and map; a change here reruns nothing else."""
     from explorer import activations, attribution, predict

@@ -13,6 +13,7 @@ blocks.weights_note(model)
 
 
 @st.fragment
+@blocks.kindly()
 def explore() -> None:
     """The controls and the atlas: a change here reruns nothing else."""
     channel_atlas.explore(model, picture)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer.errors import ExplorerError
 from pages.shared import selection
 
 if TYPE_CHECKING:
     from explorer.capture import Layer
     from explorer.models import Model
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def percent(probability: float) -> str:
@@ -53,6 +60,22 @@ def complaints() -> None:
     """Shows once what could not be done since the last run, one sentence each."""
     for sentence in st.session_state.pop("complaints", []):
         st.warning(sentence, icon=":material/info:")
+
+
+@contextmanager
+def kindly() -> Iterator[None]:
+    """Turns whatever goes wrong inside into one sentence; Streamlit's own signals (stop, rerun) pass through."""
+    try:
+        yield
+    except ExplorerError as error:
+        st.warning(str(error), icon=":material/info:")
+    except Exception:  # the last resort: a visitor never meets a traceback
+        _LOG.exception("a page failed")
+        st.warning(
+            "Something went wrong here, and the server's log says what. Choose another layer, network or photo, "
+            "or reload; your photos and choices are kept.",
+            icon=":material/info:",
+        )
 
 
 def weights_note(model: Model) -> None:

@@ -202,6 +202,37 @@ def test_layers_with_more_channels_than_a_sheet_are_paged():
     assert not app.warning
 
 
+def test_a_shot_of_the_camera_becomes_the_image(photos):
+    photo = io.BytesIO()
+    photos["coffee"].save(photo, "JPEG", quality=95)
+    app = opened("home")
+    app.session_state["other-photos"] = True  # the expander, opened
+    app.run()
+    app.toggle(key="camera-on").set_value(True).run()
+    app.camera_input(key="camera").upload("shot.jpg", photo.getvalue(), "image/jpeg").run()
+    assert not app.exception
+    assert "espresso" in captions(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_even_an_error_of_our_own_is_one_kind_sentence(page, monkeypatch, caplog):
+    from explorer import attribution, capture
+
+    def fail(*_, **__):
+        raise RuntimeError("out of memory")
+
+    app = opened(page)
+    monkeypatch.setattr(capture, "outputs", fail)
+    monkeypatch.setattr(attribution, "attribute", fail)
+    app.selectbox(key="select-network").set_value("efficientnet_b1").run()
+    assert not app.exception
+    assert "Something went wrong here" in app.warning[-1].value
+    assert "out of memory" in caplog.text
+    monkeypatch.undo()
+    app.run()
+    assert "Something went wrong" not in app.warning[-1].value
+
+
 def test_no_positive_evidence_is_said():
     """Among the classes there is one that nothing in the photo speaks for at the stem; the page says so."""
     from explorer import attribution, models
