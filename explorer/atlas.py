@@ -69,8 +69,12 @@ def quantise(maps: FeatureMaps, channels: np.ndarray, scale: str = "channel") ->
 
 
 def order(maps: FeatureMaps, by: str = "index") -> np.ndarray:
-    """All channel indices, by 'index' or by 'strength' (strongest first)."""
-    return maps.strongest() if by == "strength" else np.arange(len(maps.values))
+    """All channel indices, by 'index' or by 'strength': strongest first; single numbers by their value."""
+    if by != "strength":
+        return np.arange(len(maps.values))
+    if maps.values.shape[1:] == (1, 1):
+        return np.argsort(-maps.mean, kind="stable")
+    return maps.strongest()
 
 
 def sheets(maps: FeatureMaps) -> int:

@@ -11,6 +11,7 @@ from explorer.errors import ExplorerError
 
 _configured = threading.Lock()
 _threads: int | None = None
+_here = threading.local()  # older torch keeps the count per thread, so each thread is told once
 
 
 class UnknownDevice(ExplorerError):
@@ -28,7 +29,9 @@ def configure_threads() -> int:
         if _threads is None:
             wanted = os.environ.get("CNN_EXPLORER_THREADS", "")
             _threads = int(wanted) if wanted.isdecimal() and int(wanted) > 0 else max(1, (os.cpu_count() or 1) // 2)
+        if not getattr(_here, "told", False):
             torch.set_num_threads(_threads)
+            _here.told = True
         return _threads
 
 

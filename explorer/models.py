@@ -32,11 +32,13 @@ class Weights:
         name: 'ImageNet', 'IMAGENET1K_V2', 'random (seed 0)' or a file's name.
         source: 'bundled', 'torchvision', 'file' or 'random'.
         note: why these and not what was asked for first; empty if all went well.
+        origin: where they come from, with the licence where it is known.
     """
 
     name: str
     source: str
     note: str = ""
+    origin: str = ""
 
     @property
     def trained(self) -> bool:
@@ -209,7 +211,7 @@ def _best(card: Architecture, device: torch.device, seed: int, progress: Progres
 
 
 def _random(card: Architecture, device: torch.device, seed: int) -> Model:
-    weights = Weights(f"random (seed {seed})", "random")
+    weights = Weights(f"random (seed {seed})", "random", origin="Random weights: nothing was learnt")
     filling = _Filling(weights, card.preprocessing, imagenet_classes(), lambda _: None, seed)
     return _pooled(card, device, f"random:{seed}", lambda: filling)
 
@@ -230,7 +232,7 @@ def _bundled(card: Architecture, device: torch.device) -> Model:
 
         state = rename(weight_files.read(path), getattr(importlib.import_module(module), table))
         return _Filling(
-            Weights(bundled.name, "bundled"),
+            Weights(bundled.name, "bundled", origin=bundled.source),
             bundled.preprocessing,
             imagenet_classes(),
             lambda target: weight_files.load_into(target, state, path.name),
@@ -249,7 +251,7 @@ def _official(card: Architecture, device: torch.device, name: str, progress: Pro
     def prepare() -> _Filling:
         path = weight_files.fetch(entry, progress)
         return _Filling(
-            Weights(entry.name, "torchvision"),
+            Weights(entry.name, "torchvision", origin=f"torchvision's {entry.name}, {entry.file}"),
             entry.preprocessing,
             entry.classes,
             lambda target: weight_files.load_into(target, weight_files.read(path), path.name),
@@ -264,7 +266,7 @@ def _file(card: Architecture, device: torch.device, path: Path) -> Model:
 
     def prepare() -> _Filling:
         return _Filling(
-            Weights(path.name, "file"),
+            Weights(path.name, "file", origin=str(path)),
             card.preprocessing,
             imagenet_classes(),
             lambda target: weight_files.load_into(target, weight_files.read(path), path.name),

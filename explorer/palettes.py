@@ -32,13 +32,13 @@ def colour(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     return table[np.clip(np.rint(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)]
 
 
-def overlay(photo: np.ndarray, heatmap: np.ndarray, opacity: float = 0.7) -> np.ndarray:
+def overlay(photo: np.ndarray, heatmap: np.ndarray, opacity: float = 0.8) -> np.ndarray:
     """Lays ``heatmap`` (H, W) in [0, 1] over ``photo`` uint8 (H, W, 3); where it is 0 the photo stays untouched."""
     alpha = (np.clip(heatmap, 0, 1) * opacity)[..., None]
     return np.rint(photo * (1 - alpha) + colour(heatmap, HEAT) * alpha).astype(np.uint8)
 
 
-def signed_overlay(photo: np.ndarray, signed: np.ndarray, opacity: float = 0.7) -> np.ndarray:
+def signed_overlay(photo: np.ndarray, signed: np.ndarray, opacity: float = 0.8) -> np.ndarray:
     """Lays ``signed`` (H, W) in [-1, 1] over ``photo`` uint8 (H, W, 3): red speaks for the class, blue against it."""
     alpha = (np.clip(np.abs(signed), 0, 1) * opacity)[..., None]
     return np.rint(photo * (1 - alpha) + colour((signed + 1) / 2, DIVERGING) * alpha).astype(np.uint8)

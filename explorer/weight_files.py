@@ -232,7 +232,7 @@ def fetch(weights: OfficialWeights, progress: Progress | None = None) -> Path:
     if download.failure:
         raise WeightsUnavailable(
             f"{weights.file} could not be downloaded ({download.failure}); "
-            f"put the file into {target.parent} and reload, or choose other weights."
+            f"fetch {weights.url} elsewhere, put it into {target.parent} and reload, or choose other weights."
         )
     return target
 

@@ -2,14 +2,11 @@
 
 import streamlit as st
 
-from pages.shared import blocks, cache, channel_atlas, navigation, selection
+from pages.shared import blocks, channel_atlas, navigation, selection
 
 navigation.guard()
 
-blocks.complaints()
-picture = selection.picture()
-model = cache.network()
-blocks.weights_note(model)
+picture, model = blocks.subject()
 
 
 @st.fragment

@@ -2,14 +2,12 @@
 
 import streamlit as st
 
-from pages.shared import blocks, cache, heat_map, navigation, selection
+from pages.shared import blocks, cache, controls, heat_map, navigation, selection
 from pages.shared.components.gallery import Tile, gallery
 
 navigation.guard()
 
-blocks.complaints()
-picture = selection.picture()
-model = cache.network()
+picture, model = blocks.subject()
 
 
 def choose_class() -> None:
@@ -25,22 +23,21 @@ def open_depth() -> None:
     st.session_state["_open"] = "feature_maps"
 
 
-blocks.weights_note(model)
 answer = cache.logits(model, picture)
 chosen = heat_map.attribution(model, picture, layer="")
 left, right = st.columns([5, 6], gap="large")
 with left:
     heat_map.draw(chosen.result, "home-heat", single=True)
-    blocks.caption(model, f"Grad-CAM at {chosen.result.layer}", chosen.result.label, seconds=chosen.seconds)
+    side = model.preprocessing.crop
+    seen = f"the middle square at {side} × {side}"
+    blocks.caption(model, f"Grad-CAM at {chosen.result.layer}", chosen.result.label, seen, seconds=chosen.seconds)
 with right:
     heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
-    uploads = st.container()
-    with uploads:
-        selection.uploader("files-home", "Your own photo (it stays on this machine)")
+    controls.uploader("home", "Your own photo (it stays on this machine)")
 
 st.subheader("The same photo at every depth")
 tiles = [
-    Tile(f"{layer}|{channel}", image, f"{shape[1]} × {shape[2]}", f"{layer}, channel {channel} of {shape[0]}")
+    Tile(f"{layer}|{channel}", image, f"{shape[1]} × {shape[2]}", f"{layer}, channel {channel}")
     for layer, shape, channel, image in cache.depths(model, picture)
 ]
 gallery(tiles, "depths", open_depth, width=150)
@@ -53,7 +50,7 @@ for column, (stem, question, about) in zip(
     st.columns(2),
     (
         ("feature_maps", "What does every layer answer?", "All channels of any layer on one sheet, on your photo."),
-        ("attribution", "Why this class?", "Grad-CAM for any of the classes, at any layer where it is valid."),
+        ("attribution", "Why this class?", "Where the network found evidence for any class you ask about."),
     ),
     strict=True,
 ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,49 +10,23 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from pages.shared import selection
+from pages.shared import cache, selection
+from pages.shared.text import plain
 
 if TYPE_CHECKING:
-    from explorer.capture import Layer
     from explorer.models import Model
+    from pages.shared.pictures import Picture
 
 
 _LOG = logging.getLogger(__name__)
 
 
-def percent(probability: float) -> str:
-    """A probability for people: 41 %, 3.2 %, below 0.1 %."""
-    if probability < 0.001:
-        return "below 0.1 %"
-    return f"{100 * probability:.{0 if probability >= 0.0995 else 1}f} %"
-
-
-def count(number: float) -> str:
-    """A count for people: 640, 4.65 M, 385 M, 4.09 G."""
-    if number < 1000:
-        return f"{number:.0f}"
-    power = min(int(math.log10(number) // 3), 4)
-    return f"{number / 1000**power:.3g} {'kMGT'[power - 1]}"
-
-
-def shape(layer: Layer) -> str:
-    """The size of a layer's output: 112 × 14 × 14."""
-    return " × ".join(map(str, layer.shape))
-
-
-def choice(label: str, options: dict[str, str], key: str) -> str:
-    """A row of buttons, one always chosen; remembered while the visitor is here."""
-    key_default = next(iter(options))
-    chosen = st.segmented_control(
-        label,
-        list(options),
-        default=key_default,
-        required=True,
-        format_func=options.__getitem__,
-        key=key,
-        persist_state="session",
-    )
-    return chosen or key_default
+def subject() -> tuple[Picture, Model]:
+    """What every page is about: the photo and the loaded network; says above the page what could not be had."""
+    model = cache.network()
+    complaints()
+    weights_note(model)
+    return selection.picture(), model
 
 
 def complaints() -> None:
@@ -93,7 +66,7 @@ def weights_note(model: Model) -> None:
 def caption(model: Model, *parts: str, seconds: float | None = None) -> None:
     """The line under a picture: network, weights, what is shown, how long it took."""
     time = () if seconds is None else (f"{seconds:.2f} s",)
-    st.caption(" · ".join((model.card.title, model.weights.name, *parts, *time)))
+    st.caption(plain(" · ".join((model.card.title, model.weights.name, *parts, *time))))
 
 
 def file_stem(model: Model, *parts: str) -> str:

@@ -14,7 +14,7 @@ import streamlit as st
 
 from explorer import catalogue, images
 from explorer.errors import ExplorerError
-from pages.shared import selection
+from pages.shared import selection, sidebar
 from pages.shared.pictures import Picture, by_digest
 
 if TYPE_CHECKING:
@@ -56,15 +56,17 @@ def network() -> Model:
         amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
         slot.progress(min(share, 1.0), f"Fetching the weights of {card.title}: {amount}")
 
-    with slot.skeleton(height=120):
-        from explorer import devices, models
+    with slot.container(), st.spinner(f"Loading {card.title}", show_time=True):
+        from explorer import activations, devices, models
 
         try:
             model = models.load(chosen.network, chosen.weights, chosen.device, progress=progress)
         except ExplorerError as error:
             model = models.load(chosen.network, "random").noted(str(error))
-        selection.device_line({name: devices.describe(name) for name in devices.available()})
+        layers = activations.layers(model)
     slot.empty()
+    selection.fit(card.title, layers, len(model.classes))
+    sidebar.complete(model, {name: devices.describe(name) for name in devices.available()})
     return model
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 
 from explorer import images, palettes
-from pages.shared import blocks, cache, navigation, selection
+from pages.shared import blocks, cache, controls, navigation, selection
 from pages.shared.components.atlas import atlas, atlas_payload
+from pages.shared.text import number, size
 
 if TYPE_CHECKING:
     from explorer.activations import FeatureMaps
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from explorer.models import Model
     from pages.shared.pictures import Picture
 
-_ORDERS = {"index": "By index", "strength": "By strength"}
-_SCALES = {"channel": "Per channel", "layer": "Whole layer", "symmetric": "About zero"}
-
 
 def explore(model: Model, picture: Picture) -> None:
     """Draws the controls, the atlas and the line below it."""
@@ -28,56 +26,52 @@ def explore(model: Model, picture: Picture) -> None:
     from explorer import atlas as sheet
 
     layers = {layer.name: layer for layer in activations.layers(model)}
+    layer, order, colours = _controls(model, layers)
+    timed = cache.feature_maps(model, picture, layer.name)
+    maps = timed.result
+    ordered, step = sheet.order(maps, order), sheet.sheets(maps)
+    channel = selection.current().channel
+    if channel is None:
+        channel = int(ordered[:step][maps.strength[ordered[:step]].argmax()])
+    shown = _sheet(ordered, step, channel, f"{model.key}|{layer.name}|{order}")
+    scale = colours if layer.spatial else "layer"  # a single number has no extremes of its own
+    levels = sheet.quantise(maps, shown, scale)
+    st.session_state["_atlas_layer"] = layer.name
+    names = model.classes if layer.shape == (len(model.classes),) else ()
+    atlas(_payload(model, picture, maps, shown, channel, scale, names), "atlas", _on_channel, _on_unit)
+    _below(model, maps, levels, layer, scale == "symmetric", timed.seconds)
+
+
+def _controls(model: Model, layers: dict[str, Layer]) -> tuple[Layer, str, str]:
+    from explorer import activations
+
     resolutions = activations.resolutions(model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = selection.select(
+        name = controls.select(
             "Layer",
             "layer",
             list(layers),
             default=resolutions[len(resolutions) // 2].name,  # still like the photo, and already meaning something
-            format_func=lambda name: f"{name}  ·  {layers[name].kind}  ·  {blocks.shape(layers[name])}",
+            format_func=lambda name: f"{name}  ·  {layers[name].kind}  ·  {size(layers[name].shape)}",
             filter_mode="contains",
             width=420,
+            help="In the order in which they finish: parts first, then the block they form. "
+            "Name, kind, and channels × height × width. Type to search.",
         )
-        order = blocks.choice("Order", _ORDERS, "maps-order")
-        scale = blocks.choice("Colours", _SCALES, "maps-scale")
-    layer = layers[name]
-    timed = cache.feature_maps(model, picture, name)
-    maps = timed.result
-    ordered, step = sheet.order(maps, order), sheet.sheets(maps)
-    channel, unit = _sent(model, maps, ordered[:step])
-    channels = _sheet(ordered, step, channel, f"{model.key}|{name}|{order}")
-    levels = sheet.quantise(maps, channels, scale)
-    atlas(_payload(model, picture, maps, levels, channel, unit, scale), "atlas", _on_channel, _on_unit)
-    _below(model, maps, levels, layer, scale == "symmetric", timed.seconds)
-
-
-def _sent(model: Model, maps: FeatureMaps, first: np.ndarray) -> tuple[int, tuple[int, int] | None]:
-    """The channel and unit to open with. After a click the browser knows them already, so the old ones are kept.
-
-    The payload then stays the same to the byte, and a click costs no transfer.
-    """
-    count, height, width = maps.values.shape
-    chosen = selection.current()
-    if chosen.channel is not None and chosen.channel >= count:
-        selection.complain([f"{maps.layer} has channels 0 to {count - 1}; channel {chosen.channel} was left out."])
-        selection.change(channel=None, unit=None)
-    elif chosen.unit is not None and (chosen.unit[0] >= height or chosen.unit[1] >= width):
-        selection.complain([f"{maps.layer} has {height} × {width} units; unit {chosen.unit} was left out."])
-        selection.change(unit=None)
-    blocks.complaints()
-    chosen = selection.current()
-    where = (model.key, maps.layer)
-    known = st.session_state.get("_atlas")
-    if known and known["where"] == where and known["clicked"] == (chosen.channel, chosen.unit):
-        return known["sent"]
-    channel = int(first[maps.strength[first].argmax()]) if chosen.channel is None else chosen.channel
-    st.session_state["_atlas"] = {
-        "where": where,
-        "sent": (channel, chosen.unit),
-        "clicked": (chosen.channel, chosen.unit),
-    }
-    return channel, chosen.unit
+        order = controls.choose(
+            "Order",
+            "order",
+            selection.ORDERS,
+            help="Strength: the mean absolute value of a channel, largest first; for single numbers, the value.",
+        )
+        colours = controls.choose(
+            "Colours",
+            "colours",
+            selection.COLOURS,
+            help="What dark and bright mean: each channel's own least and greatest value, those of the whole layer, "
+            "or blue for negative, white for zero, red for positive.",
+        )
+    return layers[name], order, colours
 
 
 def _sheet(ordered: np.ndarray, step: int, channel: int, context: str) -> np.ndarray:
@@ -86,8 +80,11 @@ def _sheet(ordered: np.ndarray, step: int, channel: int, context: str) -> np.nda
     if count == 1:
         return ordered
     first = int(np.flatnonzero(ordered == channel)[0]) // step + 1
-    page = st.pagination(count, default=first, key=f"sheet|{context}|{channel}")
-    st.caption(f"{len(ordered)} channels on {count} sheets")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        page = st.pagination(count, default=first, key=f"sheet|{context}|{channel}")
+        here = f"{(page - 1) * step} to {min(page * step, len(ordered)) - 1}"
+        elsewhere = "" if page == first else f"; channel {channel} is on sheet {first}"
+        st.caption(f"{len(ordered)} channels on {count} sheets, this one places {here}{elsewhere}", width="content")
     return ordered[(page - 1) * step :][:step]
 
 
@@ -95,21 +92,30 @@ def _payload(
     model: Model,
     picture: Picture,
     maps: FeatureMaps,
-    levels: Levels,
+    shown: np.ndarray,
     channel: int,
-    unit: tuple[int, int] | None,
     scale: str,
+    names: tuple[str, ...],
 ) -> bytes:
-    channels = levels.channels
+    from explorer import atlas as sheet
+
+    channels = shown if channel in shown else np.append(shown, channel)
+    levels = sheet.quantise(maps, channels, scale)
+    unit = selection.current().unit
+    _, height, width = maps.values.shape
     return atlas_payload(
         {
             "layer": f"{model.key}|{maps.layer}",
             "photo": f"{picture.digest}|{model.preprocessing.crop}",
-            "height": maps.values.shape[1],
-            "width": maps.values.shape[2],
+            "height": height,
+            "width": width,
+            "vector": height * width == 1,
+            "shown": len(shown),
             "channels": channels.tolist(),
+            "names": [names[each] for each in channels] if names else None,
             "channel": channel,
             "unit": unit,
+            "value": number(float(maps.values[channel, unit[0], unit[1]])) if unit else "",
             "dead": maps.dead[channels].tolist(),
         },
         levels=levels.levels,
@@ -124,40 +130,31 @@ def _payload(
     )
 
 
-def _remember(channel: int, unit: tuple[int, int] | None) -> None:
-    selection.change(channel=channel, unit=unit)
-    st.session_state["_atlas"]["clicked"] = (channel, unit)
-
-
 def _on_channel() -> None:
     channel = st.session_state["atlas"].picked
     if channel is not None:
-        _remember(int(channel), None)
+        selection.change(layer=st.session_state["_atlas_layer"], channel=int(channel), unit=None)
 
 
 def _on_unit() -> None:
     clicked = st.session_state["atlas"].unit
     if clicked is not None:
         channel, row, column = map(int, clicked)
-        _remember(channel, (row, column))
+        selection.change(layer=st.session_state["_atlas_layer"], channel=channel, unit=(row, column))
 
 
 def _below(model: Model, maps: FeatureMaps, levels: Levels, layer: Layer, symmetric: bool, seconds: float) -> None:
-    chosen = selection.current()
     dead = int(maps.dead.sum())
-    parts = [layer.name, blocks.shape(layer), f"{dead} of {len(maps.values)} channels dead on this photo"]
+    parts = [layer.name, size(layer.shape), f"{dead} of {len(maps.values)} channels dead (all zero) on this photo"]
     blocks.caption(model, *parts, seconds=seconds)
-    if chosen.channel is not None and chosen.unit is not None:
-        row, column = chosen.unit
-        value = float(maps.values[chosen.channel, row, column])
-        st.markdown(f"Unit **({row}, {column})** of channel **{chosen.channel}** answers **{value:.6g}**.")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             navigation.page("attribution"),
             label="Explain the class at this layer",
             icon=":material/local_fire_department:",
-            query_params={**chosen.to_query(), "layer": layer.name},
+            query_params={**selection.current().to_query(), "layer": layer.name},
             disabled=not layer.spatial,
+            help="Grad-CAM at this layer." if layer.spatial else "A single position cannot say where; choose a map.",
         )
         st.download_button(
             "This sheet as PNG",
@@ -175,5 +172,5 @@ def _png(levels: Levels, symmetric: bool) -> bytes:
 
     from explorer.atlas import picture
 
-    enlarge = max(1, 56 // max(levels.levels.shape[1:]))  # a 7 x 7 map is too small for a slide
-    return images.encode_png(Image.fromarray(picture(levels, symmetric, enlarge=enlarge)))
+    enlarge = max(1, 112 // max(levels.levels.shape[1:]))  # a 7 x 7 map is too small for a slide
+    return images.encode_png(Image.fromarray(picture(levels, symmetric, gap=2, enlarge=enlarge)))

@@ -13,6 +13,7 @@ from pages.shared import cache, selection
 from pages.shared.cache import Timed
 from pages.shared.components.heat import heat
 from pages.shared.components.ranking import ranking
+from pages.shared.text import percent, plain
 
 if TYPE_CHECKING:
     from explorer.attribution import Attribution
@@ -27,18 +28,25 @@ def attribution(model: Model, picture: Picture, layer: str, method: str = "grad_
 
     valid = {each.name for each in methods.valid_layers(model, method)}
     where = layer if layer in valid else activations.default_layer(model).name
-    target = selection.current().target
-    if target is not None and target >= len(model.classes):
-        target = None
-    return cache.attribution(model, picture, method, target, where)
+    return cache.attribution(model, picture, method, selection.current().target, where)
 
 
-def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = False) -> None:
-    """The map over what the network saw; a sentence in its place where nothing speaks for the class."""
-    if not signed and not found.evidence:
+def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = False, file: str = "map") -> None:
+    """The map over what the network saw; only that and a sentence where nothing speaks for the class.
+
+    Args:
+        found: the evidence.
+        key: of the component.
+        signed: both signs instead of the positive part.
+        single: only the overlay instead of three panels.
+        file: name under which the browser saves the overlay.
+    """
+    blank = not signed and not found.evidence
+    if blank:
+        where = f"“{selection.EVIDENCE['both']}”" + (" on the Attribution page" if single else "")
         st.info(
-            f"No positive evidence for “{found.label}” here: at {found.layer} no place raises this class. "
-            "Try another layer, or show both signs.",
+            f"No positive evidence for “{plain(found.label)}” here: at {plain(found.layer)} no place raises this "
+            f"class. {where} shows what speaks against it.",
             icon=":material/block:",
         )
     height, width = found.heatmap.shape
@@ -52,11 +60,13 @@ def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = F
             "columns": found.raw.shape[1],
             "signed": signed,
             "single": single,
+            "blank": blank,
             "low": -peak if signed else 0.0,
             "high": peak,
             "saw": f"What the network saw, {width} × {height}",
             "alternative": f"Where the network finds evidence for {found.label}",
             "id": f"{found.layer}|{found.target}|{signed}",
+            "file": file,
         },
         key,
         levels=np.rint(levels * 255).astype(np.uint8),
@@ -70,13 +80,22 @@ def rank(model: Model, logits: np.ndarray, chosen: int, key: str, on_choice: Cal
     """The five most probable classes as bars, and the chosen one below them if it is none of these."""
     from explorer import predict
 
-    top = predict.ranked(model, logits)
-    rows = list(top)
-    if chosen not in {each.index for each in top}:
+    rows = list(predict.ranked(model, logits))
+    if chosen not in {each.index for each in rows}:
         rows.append(predict.of_class(model, logits, chosen))
     ranking(
-        [{"index": each.index, "label": each.label, "probability": each.probability} for each in rows],
+        [
+            {
+                "index": each.index,
+                "label": each.label,
+                "probability": each.probability,
+                "text": percent(each.probability),
+            }
+            for each in rows
+        ],
         chosen,
         key,
         on_choice,
+        trained=model.weights.trained,
     )
+    st.caption(f"The best of {len(logits):,} classes; click one to ask about it.")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import streamlit as st
+from PIL import Image
 
 from explorer import images
-
-if TYPE_CHECKING:
-    from PIL import Image
+from explorer.preprocessing import Preprocessing
+from pages.shared.text import plain
 
 DEFAULT = "chelsea"
 
@@ -93,30 +94,49 @@ def take(files: Iterable[File]) -> tuple[list[Picture], list[str]]:
             with _decoding:
                 data = images.encode_png(images.open_image(file.getvalue()))
         except images.BadImage as error:
-            complaints.append(f"{file.name}: {error}")
+            complaints.append(f"{plain(file.name)}: {error}")
             continue
         digest = images.digest(data)
         picture = Picture(digest, file.name, "", data, digest)
-        uploads()[digest] = picture
         kept.append(picture)
+    st.session_state["uploads"] = {**uploads(), **{picture.name: picture for picture in kept}}
     return kept, complaints
+
+
+def remove(name: str) -> None:
+    """Forgets an upload."""
+    st.session_state["uploads"] = {digest: picture for digest, picture in uploads().items() if digest != name}
 
 
 @st.cache_resource(show_spinner=False, max_entries=256, hash_funcs={Picture: by_digest})
 def thumbnail(picture: Picture, side: int) -> bytes:
     """A JPEG of at most ``side`` pixels."""
-    import io
-
     small = picture.open().copy()
     small.thumbnail((side, side))
+    return _jpeg(small)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs={Picture: by_digest, Preprocessing: repr})
+def framed(picture: Picture, recipe: Preprocessing | None) -> bytes:
+    """A JPEG of at most 640 pixels in which all that the network does not see is dimmed."""
+    small = picture.open().copy()
+    small.thumbnail((640, 640))
+    if recipe is not None:
+        scale = small.width / picture.open().width
+        left, top, right, bottom = (round(side * scale) for side in recipe.box(*picture.open().size))
+        bright = small.crop((left, top, right, bottom))
+        small = Image.blend(small, Image.new("RGB", small.size, "gray"), 0.6)
+        small.paste(bright, (left, top))
+    return _jpeg(small)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)
+    picture.save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
 
 
 @st.cache_resource(show_spinner=False)
 def _gradient() -> Picture:
-    from PIL import Image
-
     data = images.encode_png(Image.linear_gradient("L").convert("RGB"))
     return Picture("gradient", "A gradient", "", data, images.digest(data))

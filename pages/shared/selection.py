@@ -7,8 +7,9 @@ sentence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -16,20 +17,28 @@ import streamlit as st
 from explorer import catalogue
 from pages.shared import pictures
 from pages.shared.components import address
-from pages.shared.components.gallery import Tile, gallery
 from pages.shared.pictures import Picture
+from pages.shared.text import plain, size
 
-_WEIGHTS = {
+if TYPE_CHECKING:
+    from explorer.capture import Layer
+
+WEIGHTS = {
     "auto": "Best available",
-    "bundled": "ImageNet, bundled with the app",
+    "bundled": "ImageNet, included",
     "pretrained": "ImageNet, from torchvision",
     "random": "Random",
 }
+ORDERS = {"index": "By index", "strength": "By strength"}
+COLOURS = {"channel": "Per channel", "layer": "Whole layer", "symmetric": "About zero"}
+EVIDENCE = {"for": "For the class", "both": "For and against"}
+_CHOICES = {"weights": WEIGHTS, "order": ORDERS, "colours": COLOURS, "evidence": EVIDENCE}
+_YOURS = "yours"  # stands for an upload in a link: the photo itself is nobody else's business
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the visitor looks at; None and '' mean 'the page's own default'."""
+    """What the visitor looks at, and how; None and '' mean 'the page's own default'."""
 
     image: str = pictures.DEFAULT
     network: str = catalogue.DEFAULT
@@ -39,19 +48,25 @@ class Selection:
     channel: int | None = None
     unit: tuple[int, int] | None = None
     target: int | None = None
+    order: str = "index"
+    colours: str = "channel"
+    evidence: str = "for"
 
     def to_query(self) -> dict[str, str]:
-        """What differs from the defaults, for the URL; uploads stay out of it."""
+        """What differs from the defaults, for the URL."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "device"}
+        query = {
+            field.name: str(values[field.name])
+            for field in fields(self)
+            if field.name in values and values[field.name] != field.default
+        }
         if self.image not in pictures.samples():
-            del values["image"]  # an upload is nobody else's business
+            query["image"] = _YOURS
         if self.unit is not None:
-            values["unit"] = ",".join(map(str, self.unit))
-        values["class"] = values.pop("target")
-        defaults: dict[str, Any] = {field.name: field.default for field in fields(self)}
-        if pictures.uploads():
-            del defaults["image"]  # a link without an image means the upload that is open
-        return {name: str(value) for name, value in values.items() if value is not None and value != defaults.get(name)}
+            query["unit"] = ",".join(map(str, self.unit))
+        if self.target is not None:
+            query["class"] = query.pop("target")
+        return query
 
 
 def _number(text: str) -> int:
@@ -61,32 +76,55 @@ def _number(text: str) -> int:
     return number
 
 
-def from_query(query: dict[str, str], base: Selection) -> tuple[Selection, list[str]]:
-    """``base`` with what ``query`` says, and one sentence for each value that cannot be."""
-    chosen: dict[str, Any] = {}
+def _parsed(name: str, text: str) -> dict[str, Any]:
+    """The field that one part of a link sets; nothing for names that are not ours."""
+    if name in ("channel", "class"):
+        return {"target" if name == "class" else name: _number(text)}
+    if name == "unit":
+        row, column = map(_number, text.split(","))
+        return {"unit": (row, column)}
+    known: dict[str, Any] = {"image": pictures.samples(), "network": catalogue.CATALOGUE, **_CHOICES}
+    if name in known and text not in known[name]:
+        raise ValueError(text)
+    if name == "layer" and len(text) > 200:
+        raise ValueError(text)
+    return {name: text} if name in known or name == "layer" else {}
+
+
+def from_query(query: dict[str, str], now: Selection) -> tuple[Selection, list[str]]:
+    """The selection that a link describes, and one sentence for each part that cannot be.
+
+    Args:
+        query: the link's parts.
+        now: gives the device, and the upload that the link means by 'yours'.
+    """
+    chosen: dict[str, Any] = {"device": now.device}
     complaints = []
+    query = dict(query)
+    if query.get("image") == _YOURS:
+        del query["image"]
+        if now.image in pictures.uploads():
+            chosen["image"] = now.image
+        else:
+            query = {name: text for name, text in query.items() if name not in ("class", "channel", "unit")}
+            complaints.append(
+                "Your own photo is no part of a link and is gone after a reload; drop it in again to go on with it."
+            )
     for name, text in query.items():
         try:
-            if name == "image" and text in pictures.samples():
-                chosen["image"] = text
-            elif name == "network" and text in catalogue.CATALOGUE:
-                chosen["network"] = text
-            elif name == "weights" and text in _WEIGHTS:
-                chosen["weights"] = text
-            elif name == "layer" and len(text) < 200:
-                chosen["layer"] = text
-            elif name in ("channel", "class"):
-                chosen["target" if name == "class" else name] = _number(text)
-            elif name == "unit":
-                row, column = map(_number, text.split(","))
-                chosen["unit"] = (row, column)
-            elif name in ("image", "network", "weights", "layer"):
-                raise ValueError(text)
+            chosen.update(_parsed(name, text))
         except ValueError:
             complaints.append(
-                f"The link asks for the {name} {text[:40]!r}, which does not exist here; it was left out."
+                f"The link asks for the {name} “{plain(text[:40])}”, which does not exist here; it was left out."
             )
-    return replace(base, **chosen), complaints
+    found = replace(Selection(), **chosen)
+    card = catalogue.get(found.network)
+    if found.weights not in card.policies:
+        complaints.append(
+            f"There are no weights “{WEIGHTS[found.weights]}” for {card.title}; the best available ones are used."
+        )
+        found = replace(found, weights="auto")
+    return found, complaints
 
 
 def current() -> Selection:
@@ -104,18 +142,40 @@ def change(**values: Any) -> None:
     """Changes the selection; what no longer fits the new image, network or layer falls back to its default."""
     old = current()
     new = replace(old, **values)
-    if new.network != old.network:
-        new = replace(new, layer=values.get("layer", ""), channel=values.get("channel"), unit=values.get("unit"))
-        if new.weights not in ("auto", "random"):
-            new = replace(new, weights="auto")
+    if new.network != old.network and new.weights not in catalogue.get(new.network).policies:
+        new = replace(new, weights="auto")
     if new.image != old.image:
         new = replace(new, target=values.get("target"))
-    if new.layer != old.layer:
+    if (new.network, new.layer) != (old.network, old.layer):
         new = replace(new, channel=values.get("channel"), unit=values.get("unit"))
     st.session_state["selection"] = new
 
 
-def complain(sentences: list[str]) -> None:
+def fit(network: str, layers: Sequence[Layer], classes: int) -> None:
+    """Drops what the loaded network does not have; says so where a link asked for it."""
+    chosen, shapes = current(), {layer.name: layer.shape for layer in layers}
+    complaints = []
+    if chosen.target is not None and chosen.target >= classes:
+        complaints.append(f"{network} knows classes 0 to {classes - 1}; class {chosen.target} was left out.")
+        chosen = replace(chosen, target=None)
+    if chosen.layer and chosen.layer not in shapes:
+        complaints.append(f"{network} has no layer “{plain(chosen.layer[:60])}”; it was left out.")
+        chosen = replace(chosen, layer="", channel=None, unit=None)
+    if chosen.channel is not None or chosen.unit is not None:
+        shape = (*shapes.get(chosen.layer, (0,)), 1, 1)[:3]
+        if chosen.channel is None or chosen.channel >= shape[0]:
+            what = f"{chosen.layer} has {size(shape)} units" if chosen.layer else "A channel or unit needs a layer"
+            complaints.append(f"{plain(what)}; the link's channel and unit were left out.")
+            chosen = replace(chosen, channel=None, unit=None)
+        elif chosen.unit is not None and (chosen.unit[0] >= shape[1] or chosen.unit[1] >= shape[2]):
+            complaints.append(f"{plain(chosen.layer)} has {size(shape)} units; the link's unit was left out.")
+            chosen = replace(chosen, unit=None)
+    if st.session_state.pop("_linked", False):
+        complain(complaints)
+    st.session_state["selection"] = chosen
+
+
+def complain(sentences: Sequence[str]) -> None:
     """Keeps sentences to be shown once, above the page."""
     st.session_state.setdefault("complaints", []).extend(sentences)
 
@@ -130,9 +190,8 @@ def read_link(page: str) -> None:
     entered = st.session_state.get("_page") != page
     bare = not query and (entered or st.session_state.get("_completing", False))
     if query != st.session_state.get("_link", {}) and not bare:
-        now = current()
-        base = Selection(device=now.device, image=now.image if now.image in pictures.uploads() else pictures.DEFAULT)
-        st.session_state["selection"], complaints = from_query(query, base)
+        st.session_state["selection"], complaints = from_query(query, current())
+        st.session_state["_linked"] = True
         complain(complaints)
     if query:
         st.session_state["_completing"] = False
@@ -159,89 +218,3 @@ def write_link(in_fragment: bool = False) -> None:
             st.query_params.from_dict(query)
     st.session_state["_link"] = query
     st.session_state["_entered"] = False
-
-
-def _from_widget(field: str, key: str) -> None:
-    change(**{field: st.session_state[key]})
-
-
-def _from_gallery() -> None:
-    name = st.session_state["samples"].chosen
-    if name:
-        change(image=name)
-
-
-def _from_files(key: str) -> None:
-    value = st.session_state[key]
-    files = value if isinstance(value, list) else [value] if value is not None else []
-    seen: set[str] = st.session_state.setdefault("_taken", set())
-    fresh = [file for file in files if file.file_id not in seen]
-    seen.update(file.file_id for file in fresh)
-    kept, complaints = pictures.take(fresh)
-    complain(complaints)
-    if kept:
-        change(image=kept[-1].name)
-
-
-def uploader(key: str, label: str) -> None:
-    """A place to drop photos on; the last of them becomes the image."""
-    st.file_uploader(
-        label,
-        type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"],
-        accept_multiple_files=True,
-        key=key,
-        on_change=_from_files,
-        args=(key,),
-    )
-
-
-def select(label: str, field: str, options: list[Any], *, default: Any = None, **arguments: Any) -> Any:
-    """A select box whose value is a field of the selection; shows ``default`` (the page's) while nothing was chosen."""
-    key = f"select-{field}"
-    value = getattr(current(), field)
-    if value not in options:
-        value = options[0] if default is None else default
-    st.session_state[key] = value
-    st.selectbox(label, options, key=key, on_change=_from_widget, args=(field, key), **arguments)
-    return value
-
-
-def sidebar() -> None:
-    """Draws the selection: photo, network, weights. Imports no torch, so it is there at once."""
-    with st.sidebar:
-        shown = picture()
-        st.image(pictures.thumbnail(shown, 640), width="stretch", alt=f"The selected photo: {shown.title}")
-        st.caption(f"{shown.title}. {shown.credit}" if shown.credit else shown.title)
-        uploader("files-sidebar", "Your photos")
-        others = st.expander("Other photos", icon=":material/photo_library:", key="other-photos", on_change="rerun")
-        if others.open:
-            with others:
-                _other_photos(shown)
-        select("Network", "network", list(catalogue.CATALOGUE), format_func=_network_title)
-        select("Weights", "weights", list(catalogue.get(current().network).policies), format_func=_WEIGHTS.__getitem__)
-        st.session_state["_device_slot"] = st.empty()
-
-
-def _other_photos(shown: Picture) -> None:
-    mine = {**pictures.samples(), **pictures.uploads()}
-    tiles = [Tile(name, pictures.thumbnail(each, 160), each.title) for name, each in mine.items()]
-    gallery(tiles, "samples", _from_gallery, chosen=shown.name, width=64, text=False)
-    if st.toggle("Use the camera", key="camera-on"):
-        st.camera_input("Take a photo", key="camera", on_change=_from_files, args=("camera",))
-
-
-def device_line(devices: dict[str, str]) -> None:
-    """Fills the sidebar's last line once torch is there: the device's name, or a choice where there are several."""
-    slot = st.session_state.get("_device_slot")
-    if slot is None:
-        return
-    if len(devices) > 1:
-        with slot.container():
-            select("Device", "device", ["auto", *devices], format_func=lambda name: devices.get(name, "Best available"))
-    else:
-        slot.caption(f":material/memory: {next(iter(devices.values()))}")
-
-
-def _network_title(slug: str) -> str:
-    card = catalogue.get(slug)
-    return f"{card.title} ({card.year})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,12 @@ def opened(page: str = "home", **query: str) -> AppTest:
 
 def captions(app: AppTest) -> str:
     """All small print."""
-    return "\n".join(caption.value for caption in app.caption)
+    return "\n".join(read(caption.value) for caption in app.caption)
+
+
+def read(markdown: str) -> str:
+    """What a person reads: escapes removed."""
+    return re.sub(r"\\(.)", r"\1", markdown)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +96,8 @@ def test_links_that_cannot_be_are_survived(page, query):
 def test_a_wrong_part_of_a_link_is_named():
     app = opened("home", network="resnet5000", channel="eleven")
     assert [warning.value for warning in app.warning] == [
-        "The link asks for the network 'resnet5000', which does not exist here; it was left out.",
-        "The link asks for the channel 'eleven', which does not exist here; it was left out.",
+        "The link asks for the network “resnet5000”, which does not exist here; it was left out.",
+        "The link asks for the channel “eleven”, which does not exist here; it was left out.",
     ]
     app.run()
     assert not app.warning  # said once
@@ -108,7 +114,7 @@ def test_random_links_are_survived(seed):
 
 def upload(app: AppTest, data: bytes, name: str = "mine.png") -> AppTest:
     """Drops a file on the sidebar's uploader."""
-    app.file_uploader(key="files-sidebar").upload(name, data, "image/png").run()
+    next(each for each in app.file_uploader if "files-sidebar" in str(each.key)).upload(name, data, "image/png").run()
     assert not app.exception
     return app
 
@@ -169,24 +175,81 @@ def test_the_selection_survives_page_changes():
     assert not app.exception
 
 
-def test_a_new_network_or_photo_drops_what_no_longer_fits():
-    app = opened("attribution", layer="features.5", class_="285")
+def test_a_new_network_or_photo_drops_what_no_longer_fits_and_keeps_the_rest():
+    app = opened("attribution", layer="features.5", class_="285", channel="3")
     app.selectbox(key="select-network").set_value("efficientnet_lite2").run()
-    assert app.selectbox(key="select-layer").value == "features.8"
-    assert app.selectbox(key="select-target").value == 285  # the same class, asked of another network
-    app.session_state["selection"] = app.session_state["selection"]
+    assert app.selectbox(key="select-layer").value == "features.5"  # both have one
+    assert app.selectbox(key="select-target").value == 285
+    assert app.session_state["selection"].channel is None  # but its channels are others
+    app.selectbox(key="select-weights").set_value("random").run()
+    app.selectbox(key="select-network").set_value("resnet18").run()
+    assert app.selectbox(key="select-layer").value == "layer4"
+    assert len(app.warning) == 1  # random weights; nobody asked ResNet for features.5
     upload(app, png(Image.new("RGB", (64, 64), "navy")))
     assert app.session_state["selection"].target is None
 
 
+def test_an_upload_can_be_removed(photos):
+    app = upload(opened("home"), png(photos["camera"]))
+    upload(app, png(photos["coffee"]), "other.png")
+    assert "espresso" in captions(app)
+    app.button(key="remove").click().run()
+    assert "tripod" in captions(app)
+    app.button(key="remove").click().run()
+    assert "tiger cat" in captions(app)
+    assert not app.session_state["uploads"]
+    assert "remove" not in [button.key for button in app.button]
+
+
+def test_a_link_to_somebodys_upload_says_so_and_forgets_its_class():
+    app = opened("attribution", image="yours", class_="925", network="efficientnet_lite1")
+    assert "no part of a link" in app.warning[0].value
+    assert app.session_state["selection"].target is None
+    assert app.selectbox(key="select-network").value == "efficientnet_lite1"
+
+
+def test_names_of_files_are_not_markdown(photos):
+    app = upload(opened("home"), png(photos["camera"]), "*a* [b](http:c) $d$.png")
+    title = next(caption.value for caption in app.caption if "a" in caption.value and "png" in caption.value)
+    assert title == r"\*a\* \[b\](http\:c) \$d\$.png"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"class_": "1000"}, "EfficientNet-Lite0 knows classes 0 to 999; class 1000 was left out."),
+        ({"layer": "nope"}, "EfficientNet-Lite0 has no layer “nope”; it was left out."),
+        ({"layer": "features.3", "channel": "40"}, "features.3 has 40 × 28 × 28 units; the link's channel"),
+        ({"layer": "features.3", "channel": "3", "unit": "28,0"}, "features.3 has 40 × 28 × 28 units; the link's unit"),
+        ({"channel": "3"}, "A channel or unit needs a layer"),
+        ({"weights": "pretrained"}, "There are no weights “ImageNet, from torchvision” for EfficientNet-Lite0"),
+    ],
+    ids=str,
+)
+def test_what_the_network_does_not_have_is_named_once(query, words):
+    app = opened("feature_maps", **query)
+    (warning,) = app.warning
+    assert read(warning.value).startswith(words)
+    assert "ImageNet" in captions(app)
+    app.run()
+    assert not app.warning
+
+
+def test_a_layer_without_positions_is_explained_on_attribution():
+    app = opened("attribution", layer="classifier.1")
+    assert "classifier.1 has a single position" in captions(app)
+    assert app.selectbox(key="select-layer").value == "features.8"
+    assert app.session_state["selection"].layer == "classifier.1"  # Feature maps still shows it
+
+
 def test_order_and_colours_of_the_atlas_are_remembered():
     app = opened("feature_maps")
-    app.segmented_control(key="maps-scale").set_value("symmetric").run()
-    app.segmented_control(key="maps-order").set_value("strength").run()
+    app.segmented_control(key="choose-colours").set_value("symmetric").run()
+    app.segmented_control(key="choose-order").set_value("strength").run()
     app.switch_page("pages/home.py").run()
     app.switch_page("pages/feature_maps.py").run()
-    assert app.segmented_control(key="maps-scale").value == "symmetric"
-    assert app.segmented_control(key="maps-order").value == "strength"
+    assert app.segmented_control(key="choose-colours").value == "symmetric"
+    assert app.segmented_control(key="choose-order").value == "strength"
     assert not app.exception
 
 
@@ -209,7 +272,7 @@ def test_a_shot_of_the_camera_becomes_the_image(photos):
     app.session_state["other-photos"] = True  # the expander, opened
     app.run()
     app.toggle(key="camera-on").set_value(True).run()
-    app.camera_input(key="camera").upload("shot.jpg", photo.getvalue(), "image/jpeg").run()
+    app.camera_input(key="camera-0").upload("shot.jpg", photo.getvalue(), "image/jpeg").run()
     assert not app.exception
     assert "espresso" in captions(app)
 
@@ -224,13 +287,12 @@ def test_even_an_error_of_our_own_is_one_kind_sentence(page, monkeypatch, caplog
     app = opened(page)
     monkeypatch.setattr(capture, "outputs", fail)
     monkeypatch.setattr(attribution, "attribute", fail)
-    app.selectbox(key="select-network").set_value("efficientnet_b1").run()
-    assert not app.exception
+    upload(app, png(Image.new("RGB", (40, 40), PAGES.index(page) * 80)))  # a photo that no cache knows
     assert "Something went wrong here" in app.warning[-1].value
     assert "out of memory" in caplog.text
     monkeypatch.undo()
     app.run()
-    assert "Something went wrong" not in app.warning[-1].value
+    assert not app.warning
 
 
 def test_no_positive_evidence_is_said():

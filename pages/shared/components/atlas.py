@@ -20,8 +20,8 @@ _HTML = """
   <div class="chosen">
     <div class="head"><strong class="name"></strong><span class="dead" hidden>dead on this photo</span></div>
     <div class="stage"><canvas class="map" aria-label="The chosen channel; click a unit to choose it."></canvas></div>
-    <label class="blend">channel <input type="range" min="0" max="100" value="100"
-      aria-label="Blend of channel and photo"> photo</label>
+    <label class="blend">photo <input type="range" min="0" max="100" value="100"
+      aria-label="Blend of photo and channel"> channel</label>
     <div class="scale"><span class="low"></span><canvas class="bar" width="256" height="1"></canvas><span class="high"></span></div>
     <canvas class="histogram" aria-hidden="true"></canvas>
     <dl class="numbers"></dl>
@@ -40,11 +40,11 @@ canvas { display: block; }
 .all:focus-visible { outline: 2px solid var(--st-primary-color); }
 .head { display: flex; gap: 10px; align-items: center; min-height: 24px; }
 .dead { border: 1px solid #b7791f; border-radius: 999px; padding: 0 10px; font-size: 12px; }
-.dead[hidden] { display: none; }
+[hidden] { display: none !important; }
 .stage { width: 100%; }
 .map { width: 100%; image-rendering: pixelated; cursor: crosshair; border-radius: var(--st-base-radius, 8px); }
 .blend { display: flex; align-items: center; gap: 8px; font-size: 13px; }
-.blend input { flex: 1; min-width: 0; accent-color: var(--st-primary-color); direction: rtl; }
+.blend input { flex: 1; min-width: 0; accent-color: var(--st-primary-color); }
 .scale { display: flex; align-items: center; gap: 8px; font-variant-numeric: tabular-nums; font-size: 13px; }
 .bar { flex: 1; min-width: 0; height: 10px; border-radius: 5px; }
 .histogram { width: 100%; height: 64px; }
@@ -60,22 +60,23 @@ _JS = (
 const states = new WeakMap();
 export default function ({data, parentElement: root, setTriggerValue}) {
   const {header, blobs} = unpack(data);
-  const {height: H, width: W, channels, dead} = header;
-  const N = channels.length, find = (name) => root.querySelector('.' + name);
+  const {height: H, width: W, channels, names, dead, vector} = header;
+  // The sheet shows N channels; the chosen one follows them where it is on another sheet.
+  const N = header.shown, M = channels.length, find = (name) => root.querySelector('.' + name);
   const lut = words(blobs.table);
   let state = states.get(root);
   if (!state) states.set(root, state = {blend: 100});
-  if (state.layer !== header.layer || state.initial !== header.channel) {
-    state.layer = header.layer; state.initial = header.channel; state.picked = header.channel;
-    state.unit = header.unit;
-  }
-  let at = channels.indexOf(state.picked);          // position of the chosen channel on this sheet, -1 if elsewhere
-  let shown = Math.max(at, 0), cursor = shown;
+  // Python knows best, unless it has not heard of the last click yet.
+  const waiting = state.layer === header.layer && performance.now() - state.clicked < 1500
+    && channels.includes(state.picked) && state.picked !== header.channel;
+  if (!waiting) { state.picked = header.channel; state.unit = header.unit; }
+  state.layer = header.layer;
+  let at = channels.indexOf(state.picked), shown = at, cursor = Math.min(at, N - 1);
 
   // Every map once at its own size; the sheet and the large map are drawn from here.
   const source = document.createElement('canvas');
-  source.width = W; source.height = H * N;
-  const pixels = new ImageData(W, H * N), target = new Uint32Array(pixels.data.buffer);
+  source.width = W; source.height = H * M;
+  const pixels = new ImageData(W, H * M), target = new Uint32Array(pixels.data.buffer);
   for (let i = 0; i < target.length; i++) target[i] = lut[blobs.levels[i]];
   source.getContext('2d').putImageData(pixels, 0, 0);
 
@@ -101,6 +102,9 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   function sheet() {
     const g = all.getContext('2d');
     g.clearRect(0, 0, all.width, all.height);
+    g.fillStyle = ink; g.globalAlpha = .22;                    // the lines between maps, whatever the theme
+    for (let n = 0; n < N; n++) g.fillRect(n % columns * cell, Math.floor(n / columns) * row, cell, row);
+    g.globalAlpha = 1;
     g.imageSmoothingEnabled = cell - GAP < W;                  // shrunk maps are averaged, enlarged ones stay pixels
     for (let n = 0; n < N; n++)
       g.drawImage(source, 0, n * H, W, H, n % columns * cell, Math.floor(n / columns) * row, cell - GAP, row - GAP);
@@ -110,8 +114,8 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       g.strokeRect(n % columns * cell + line * ratio / 2 - 1, Math.floor(n / columns) * row + line * ratio / 2 - 1,
         cell - line * ratio, row - line * ratio);
     };
-    frame(at, accent, 3);
-    if (shown !== at) frame(shown, ink, 2);
+    if (at < N) { frame(at, '#fff', 5); frame(at, '#000', 4); frame(at, accent, 3); }
+    if (shown !== at) { frame(shown, '#fff', 3); frame(shown, '#000', 1.5); }
   }
   function large() {
     const side = Math.max(1, Math.ceil(448 / Math.max(W, H)));
@@ -129,20 +133,24 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       g.strokeRect(state.unit[1] * side, state.unit[0] * side, side, side);
     }
   }
+  const touch = matchMedia('(hover: none)').matches;
   const value = (r, c) => {
     const low = blobs.low[shown], high = blobs.high[shown];
     return low + blobs.levels[shown * H * W + r * W + c] / 255 * (high - low);
   };
   function say(r, c) {
-    find('unit').textContent = r === undefined ? (H * W > 1 ? 'Hover the map for a unit; click to choose it.' : '')
-      : `row ${r}, column ${c}: about ${short(value(r, c))}`;
+    const chosen = header.value && state.unit && shown === at && state.picked === header.channel;
+    find('unit').textContent = r !== undefined ? `row ${r}, column ${c}: about ${short(value(r, c))}`
+      : chosen ? `Unit at row ${state.unit[0]}, column ${state.unit[1]}: ${header.value}`
+      : vector ? '' : touch ? 'Tap the map to choose a unit.' : 'Hover the map for a unit; click to choose it.';
   }
   function details() {
     const n = shown;
-    find('name').textContent = `Channel ${channels[n]}`;
+    find('name').textContent = `Channel ${channels[n]}` + (names ? ` · ${names[n]}` : '');
     find('dead').hidden = !dead[n];
     find('low').textContent = short(blobs.low[n]); find('high').textContent = short(blobs.high[n]);
-    const entries = [['min', short(blobs.minimum[n])], ['mean', short(blobs.mean[n])], ['max', short(blobs.maximum[n])],
+    find('blend').hidden = vector; find('stage').hidden = vector;
+    const entries = vector ? [['value', short(blobs.mean[n])]] : [['min', short(blobs.minimum[n])], ['mean', short(blobs.mean[n])], ['max', short(blobs.maximum[n])],
       ['zeros', (100 * blobs.zeros[n]).toFixed(blobs.zeros[n] > 0 && blobs.zeros[n] < 0.1 ? 1 : 0) + ' %']];
     find('numbers').replaceChildren(...entries.map(([term, text]) => {
       const box = document.createElement('div'), dt = document.createElement('dt'), dd = document.createElement('dd');
@@ -150,7 +158,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     }));
     const chart = find('histogram'), g = chart.getContext('2d'), bins = 32, counts = new Uint32Array(bins);
     for (let i = n * H * W; i < (n + 1) * H * W; i++) counts[blobs.levels[i] >> 3]++;
-    chart.hidden = H * W < 2; chart.width = 512; chart.height = 128;
+    chart.hidden = vector; chart.width = 512; chart.height = 128;
     let most = 1;
     for (let b = 0; b < bins; b++) most = Math.max(most, counts[b]);
     for (let b = 0; b < bins; b++) {
@@ -171,7 +179,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     shown = n; sheet(); large(); details(); say();
   }
   function pick(n) {
-    cursor = shown = at = n; state.picked = channels[n]; state.unit = null;
+    cursor = shown = at = n; state.picked = channels[n]; state.unit = null; state.clicked = performance.now();
     sheet(); large(); details(); say();
     setTriggerValue('picked', channels[n]);
   }
@@ -187,7 +195,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       Math.min(W - 1, Math.max(0, Math.floor((event.clientX - box.left) / box.width * W)))];
   };
   all.onpointermove = (event) => { const n = channelAt(event); if (n >= 0) show(n); };
-  all.onpointerleave = () => show(Math.max(at, 0));
+  all.onpointerleave = () => show(at);
   all.onclick = (event) => { const n = channelAt(event); if (n >= 0) pick(n); };
   all.onkeydown = (event) => {
     const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -N, End: N}[event.key];
@@ -198,10 +206,9 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   map.onpointermove = (event) => say(...unitAt(event));
   map.onpointerleave = () => say();
   map.onclick = (event) => {
-    if (H * W < 2) return;
     const unit = unitAt(event);
     if (shown !== at) { at = cursor = shown; state.picked = channels[shown]; sheet(); }
-    state.unit = unit; large();
+    state.unit = unit; state.clicked = performance.now(); header.value = ''; large();
     setTriggerValue('unit', [channels[at], ...unit]);
   };
   slider.value = state.blend;

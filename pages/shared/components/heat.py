@@ -19,6 +19,7 @@ _HTML = """
   <div class="foot">
     <label>Opacity <input type="range" min="0" max="100" aria-label="Opacity of the map over the photo"></label>
     <div class="key"><span class="low"></span><canvas class="bar" width="256" height="1"></canvas><span class="high"></span></div>
+    <button type="button" class="save">Overlay as PNG</button>
     <span class="here" aria-live="polite"></span>
   </div>
 </div>
@@ -26,6 +27,10 @@ _HTML = """
 _CSS = """
 :host { display: block; font-family: var(--st-font); color: var(--st-text-color); font-size: 14px; container-type: inline-size; }
 .panels { display: grid; grid-template-columns: repeat(3, 1fr); gap: 16px; }
+.save { all: unset; cursor: pointer; color: var(--st-link-color, var(--st-primary-color)); border-radius: 4px; }
+.save:hover { text-decoration: underline; }
+.save:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+.single .save, .blank .foot, .blank .panels figure:not(.shown) { display: none; }
 .single .panels { grid-template-columns: 1fr; }
 .single .extra { display: none; }
 figure { margin: 0; min-width: 0; position: relative; }
@@ -51,10 +56,13 @@ _JS = (
 let opacity = 80;                        // a taste, not a result: it stays while the tab is open
 export default function ({data, parentElement: root}) {
   const {header, blobs} = unpack(data);
-  const {width: W, height: H, rows, columns, signed, single, alternative, low, high} = header;
+  const {width: W, height: H, rows, columns, signed, single, blank, alternative, low, high} = header;
   const find = (name) => root.querySelector('.' + name);
   const lut = words(blobs.table);
   find('root').classList.toggle('single', single);
+  find('root').classList.toggle('blank', blank);       // nothing speaks for the class: the photo alone
+  find('both').classList.toggle('shown', single);
+  find('extra').classList.toggle('shown', !single);
   find('saw').textContent = header.saw;
   const paint = (name, make) => {
     const canvas = find(name);
@@ -67,7 +75,7 @@ export default function ({data, parentElement: root}) {
   const rgb = (i) => blobs.photo[3 * i] | (blobs.photo[3 * i + 1] << 8) | (blobs.photo[3 * i + 2] << 16);
   const blend = () => paint('blend', (i) => {
     const level = blobs.levels[i];
-    const strength = signed ? Math.abs(level - 127.5) / 127.5 : level / 255;
+    const strength = blank ? 0 : signed ? Math.abs(level - 127.5) / 127.5 : level / 255;
     const alpha = strength * opacity / 100;              // cold places stay photo
     const over = lut[level], under = rgb(i);
     let word = 255 << 24;
@@ -83,7 +91,14 @@ export default function ({data, parentElement: root}) {
   const strip = new ImageData(256, 1);
   new Uint32Array(strip.data.buffer).set(lut);
   find('bar').getContext('2d').putImageData(strip, 0, 0);
-  find('low').textContent = short(low); find('high').textContent = short(high);
+  find('low').textContent = signed ? `against the class ${short(low)}` : `none ${short(low)}`;
+  find('high').textContent = signed ? `${short(high)} for it` : `${short(high)} strongest`;
+  find('save').onclick = () => {
+    const large = document.createElement('canvas'), link = document.createElement('a');
+    large.width = 3 * W; large.height = 3 * H;
+    large.getContext('2d').drawImage(find('blend'), 0, 0, 3 * W, 3 * H);
+    link.href = large.toDataURL('image/png'); link.download = header.file; link.click();
+  };
   const here = find('here');
   for (const canvas of root.querySelectorAll('.panels canvas')) {
     canvas.onpointermove = (event) => {

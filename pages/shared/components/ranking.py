@@ -22,18 +22,20 @@ button[aria-pressed="true"] { border-color: var(--st-primary-color); background:
 .label { overflow-wrap: anywhere; }
 .value { font-variant-numeric: tabular-nums; }
 .track { grid-column: 1 / -1; height: 8px; border-radius: 4px; background: color-mix(in srgb, var(--st-text-color) 12%, transparent); }
+.random .fill { background: repeating-linear-gradient(45deg, #b7791f 0 6px, transparent 6px 10px); }
 .fill { height: 100%; border-radius: 4px; background: var(--st-primary-color); min-width: 2px; }
 """
 _JS = r"""
 export default function ({data, parentElement: root, setTriggerValue}) {
   const rows = root.querySelector('.rows');
-  rows.replaceChildren(...data.rows.map(({index, label, probability}) => {
+  rows.classList.toggle('random', !data.trained);
+  rows.replaceChildren(...data.rows.map(({index, label, probability, text}) => {
     const button = document.createElement('button');
     button.setAttribute('aria-pressed', index === data.chosen);
     button.dataset.index = index;
     const name = document.createElement('span'), value = document.createElement('span');
     name.className = 'label'; name.textContent = label;
-    value.className = 'value'; value.textContent = (100 * probability).toFixed(probability < 0.0995 ? 1 : 0) + ' %';
+    value.className = 'value'; value.textContent = text;
     const track = document.createElement('div'), fill = document.createElement('div');
     track.className = 'track'; fill.className = 'fill'; fill.style.width = 100 * probability + '%';
     track.append(fill); button.append(name, value, track);
@@ -49,6 +51,12 @@ export default function ({data, parentElement: root, setTriggerValue}) {
 _component = st.components.v2.component("ranking", html=_HTML, css=_CSS, js=_JS)
 
 
-def ranking(rows: Sequence[dict[str, Any]], chosen: int, key: str, on_choice: Callable[[], None]) -> Any:
-    """Draws ``rows`` of index, label and probability; ``result.chosen`` is a class index in the run of a click."""
-    return _component(data={"rows": list(rows), "chosen": chosen}, key=key, on_chosen_change=on_choice)
+def ranking(
+    rows: Sequence[dict[str, Any]], chosen: int, key: str, on_choice: Callable[[], None], *, trained: bool = True
+) -> Any:
+    """Draws ``rows`` of index, label, probability and its text; hatched where the network has learnt nothing.
+
+    ``result.chosen`` is a class index in the run of a click.
+    """
+    data = {"rows": list(rows), "chosen": chosen, "trained": trained}
+    return _component(data=data, key=key, on_chosen_change=on_choice)

@@ -1,0 +1,109 @@
+"""The sidebar: the selection and nothing else. It imports no torch, so it is there at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer import catalogue
+from pages.shared import controls, pictures, selection
+from pages.shared.components.copy_link import copy_link
+from pages.shared.components.gallery import Tile, gallery
+from pages.shared.pictures import Picture
+from pages.shared.text import plain
+
+if TYPE_CHECKING:
+    from explorer.models import Model
+    from explorer.preprocessing import Preprocessing
+
+
+def draw() -> None:
+    """Draws it all; what only a loaded network knows comes into two slots by :func:`complete`."""
+    with st.sidebar:
+        shown, chosen = selection.picture(), selection.current()
+        recipes: dict[tuple[str, str], Preprocessing] = st.session_state.setdefault("_recipes", {})
+        st.session_state["_photo_slot"] = st.empty()
+        _photo(shown, recipes.get((chosen.network, chosen.weights)))
+        title = plain(shown.title if len(shown.title) < 40 else f"{shown.title[:36]}…")
+        st.caption(f"{title}. {shown.credit}" if shown.credit else title)
+        controls.uploader("sidebar", "Your photos")
+        _own_photos(shown)
+        others = st.expander("Other photos", icon=":material/photo_library:", key="other-photos", on_change="rerun")
+        if others.open:
+            with others:
+                tiles = [_tile(each) for each in pictures.samples().values()]
+                gallery(tiles, "samples", lambda: _from_gallery("samples"), chosen=shown.name, width=64, text=False)
+                controls.camera()
+        controls.select(
+            "Network",
+            "network",
+            list(catalogue.CATALOGUE),
+            format_func=_network_title,
+            filter_mode="contains",
+            help=f"{_included()} come with their ImageNet weights; the others fetch theirs once.",
+        )
+        controls.select(
+            "Weights", "weights", list(catalogue.get(chosen.network).policies), format_func=selection.WEIGHTS.get
+        )
+        st.session_state["_below_slot"] = st.container()
+        copy_link()
+
+
+def complete(model: Model, devices: dict[str, str]) -> None:
+    """What only a loaded network knows: the square it sees, where its weights come from, and the device."""
+    chosen = selection.current()
+    recipes = st.session_state.setdefault("_recipes", {})
+    if recipes.get((chosen.network, chosen.weights)) != model.preprocessing:
+        recipes[chosen.network, chosen.weights] = model.preprocessing
+        _photo(selection.picture(), model.preprocessing)
+    slot = st.session_state.get("_below_slot")
+    if slot is None:
+        return
+    with slot:
+        st.caption(f":material/deployed_code: {model.weights.origin}")
+        if len(devices) > 1:
+            controls.select(
+                "Device", "device", ["auto", *devices], format_func=lambda name: devices.get(name, "Best available")
+            )
+        else:
+            st.caption(f":material/memory: {next(iter(devices.values()))}")
+
+
+def _photo(shown: Picture, recipe: Preprocessing | None) -> None:
+    slot = st.session_state["_photo_slot"]
+    alternative = f"The selected photo, {shown.title}" + ("; what the network does not see is dimmed" if recipe else "")
+    slot.image(pictures.framed(shown, recipe), width="stretch", alt=alternative)
+
+
+def _own_photos(shown: Picture) -> None:
+    mine = pictures.uploads()
+    if len(mine) > 1:
+        tiles = [_tile(each) for each in mine.values()]
+        gallery(tiles, "uploads", lambda: _from_gallery("uploads"), chosen=shown.name, width=64, text=False)
+    if shown.name in mine:
+        st.button("Remove this photo", key="remove", on_click=_remove, type="tertiary", icon=":material/delete:")
+
+
+def _tile(each: Picture) -> Tile:
+    return Tile(each.name, pictures.thumbnail(each, 160), each.title)
+
+
+def _from_gallery(key: str) -> None:
+    name = st.session_state[key].chosen
+    if name:
+        selection.change(image=name)
+
+
+def _remove() -> None:
+    pictures.remove(selection.current().image)
+    selection.change(image=next(reversed(pictures.uploads()), pictures.DEFAULT))
+
+
+def _included() -> str:
+    return ", ".join(card.title for card in catalogue.CATALOGUE.values() if card.bundled)
+
+
+def _network_title(slug: str) -> str:
+    card = catalogue.get(slug)
+    return f"{card.title} ({card.year})"
