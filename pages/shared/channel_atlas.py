@@ -81,7 +81,7 @@ def _sheet(ordered: np.ndarray, step: int, channel: int, context: str) -> np.nda
         return ordered
     first = int(np.flatnonzero(ordered == channel)[0]) // step + 1
     with st.container(horizontal=True, vertical_alignment="center"):
-        page = st.pagination(count, default=first, key=f"sheet|{context}|{channel}")
+        page = st.pagination(count, default=first, width=320, key=f"sheet|{context}|{channel}")
         here = f"{(page - 1) * step} to {min(page * step, len(ordered)) - 1}"
         elsewhere = "" if page == first else f"; channel {channel} is on sheet {first}"
         st.caption(f"{len(ordered)} channels on {count} sheets, this one places {here}{elsewhere}", width="content")

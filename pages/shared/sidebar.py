@@ -80,7 +80,7 @@ def _own_photos(shown: Picture) -> None:
     mine = pictures.uploads()
     if len(mine) > 1:
         tiles = [_tile(each) for each in mine.values()]
-        gallery(tiles, "uploads", lambda: _from_gallery("uploads"), chosen=shown.name, width=64, text=False)
+        gallery(tiles, "own-photos", lambda: _from_gallery("own-photos"), chosen=shown.name, width=64, text=False)
     if shown.name in mine:
         st.button("Remove this photo", key="remove", on_click=_remove, type="tertiary", icon=":material/delete:")
 

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from explorer import images
+from pages.shared.text import number
 from tests.browser.conftest import running_server, settled
 
 pytestmark = pytest.mark.browser
@@ -104,7 +105,7 @@ def test_upload_channel_class_and_overlay(visit, photos):
     heat_ready(page, re.compile(r"\|504\|False"))
     assert pixels(page, "canvas.blend") != first
     page.wait_for_url(re.compile(r"class=504"))
-    assert "image=" not in page.url  # uploads stay out of links
+    assert "image=yours" in page.url  # the photo itself stays out of links
 
 
 def test_hovering_asks_the_server_nothing(visit):
@@ -136,8 +137,74 @@ def test_a_unit_is_chosen_and_its_exact_value_shown(visit, lite0, photos):
     large = page.locator("canvas.map").bounding_box()
     page.mouse.click(large["x"] + large["width"] * 10.5 / 28, large["y"] + large["height"] * 20.5 / 28)
     value = float(activations.feature_maps(lite0, photos["chelsea"], ["features.3"])["features.3"].values[5, 20, 10])
-    expect(page.get_by_text(f"Unit (20, 10) of channel 5 answers {value:.6g}.")).to_be_visible()
+    page.mouse.move(0, 0)
+    expect(page.locator(".chosen .unit")).to_have_text(f"Unit at row 20, column 10: {number(value)}")
     page.wait_for_url(re.compile("unit=20%2C10"))
+    # Away and back by the navigation: picture, words and address still agree.
+    page.get_by_test_id("stTopNavLink").filter(has_text="Attribution").click()
+    heat_ready(page, "features.3|282|False")
+    page.get_by_test_id("stTopNavLink").filter(has_text="Feature maps").click()
+    atlas_of(page, "features.3")
+    expect(page.locator(".chosen .name")).to_have_text("Channel 5")
+    expect(page.locator(".chosen .unit")).to_have_text(f"Unit at row 20, column 10: {number(value)}")
+
+
+def test_the_chosen_channel_is_shown_whatever_sheet_and_order(visit):
+    page = visit("/feature_maps?layer=features.8&channel=700")
+    name = page.locator(".chosen .name")
+    expect(name).to_have_text("Channel 700")
+    settled(page)
+    page.get_by_test_id("stPagination").get_by_role("button", name="Page 1").click()
+    expect(page.get_by_text("channel 700 is on sheet 2")).to_be_visible()
+    expect(name).to_have_text("Channel 700")
+    for choice in ("By strength", "By index", "About zero"):
+        page.get_by_role("radio", name=choice).click()
+        settled(page)
+        expect(name).to_have_text("Channel 700")
+    page.wait_for_url(re.compile("colours=symmetric"))
+    box = page.locator("canvas.all").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
+    clicked = name.inner_text()
+    assert clicked != "Channel 700"
+    page.wait_for_url(re.compile(rf"channel={clicked.removeprefix('Channel ')}\b"))
+    page.go_back()
+    expect(name).to_have_text("Channel 700")
+
+
+def test_logits_have_names_on_the_atlas(visit):
+    page = visit("/feature_maps?layer=classifier.1&image=coffee&order=strength")
+    expect(page.locator(".chosen .name")).to_have_text("Channel 967 · espresso")
+    expect(page.locator("canvas.map")).to_be_hidden()
+
+
+def test_an_upload_can_be_removed_in_the_sidebar(visit, photos):
+    page = visit("/")
+    heat_ready(page, "features.8|282|False")
+    page.locator("input[type=file]").first.set_input_files(
+        [{"name": "mine.png", "mimeType": "image/png", "buffer": file(photos["coffee"])}]
+    )
+    heat_ready(page, "features.8|967|False")
+    page.wait_for_url(re.compile("image=yours"))
+    page.get_by_role("button", name="Remove this photo").click()
+    heat_ready(page, "features.8|282|False")
+    expect(page.get_by_text("mine.png")).to_have_count(0)
+
+
+def test_the_link_is_copied(visit):
+    page = visit("/attribution?class=285")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    heat_ready(page, "features.8|285|False")
+    page.get_by_role("button", name="Copy link to this view").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_no_evidence_shows_the_photo_and_no_blank_map(visit):
+    page = visit("/attribution?class=874")
+    expect(page.get_by_text("No positive evidence for “trolleybus”")).to_be_visible()
+    expect(page.locator("canvas.photo")).to_be_visible()
+    expect(page.locator("canvas.evidence")).to_be_hidden()
+    expect(page.locator("canvas.blend")).to_be_hidden()
 
 
 def test_the_keyboard_is_enough(visit):
@@ -283,8 +350,7 @@ def test_several_uploads_at_once_can_all_be_chosen(visit, photos):
         ]
     )
     heat_ready(page, "features.8|967|False")
-    page.get_by_text("Other photos").click()
-    page.get_by_role("button", name="camera.png").last.click()
+    page.get_by_role("button", name="camera.png").click()
     heat_ready(page, "features.8|872|False")  # tripod
 
 

@@ -69,7 +69,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   // Python knows best, unless it has not heard of the last click yet.
   const waiting = state.layer === header.layer && performance.now() - state.clicked < 1500
     && channels.includes(state.picked) && state.picked !== header.channel;
-  if (!waiting) { state.picked = header.channel; state.unit = header.unit; }
+  if (!waiting) { state.picked = header.channel; state.unit = header.unit; state.clicked = -Infinity; }
   state.layer = header.layer;
   let at = channels.indexOf(state.picked), shown = at, cursor = Math.min(at, N - 1);
 
