@@ -84,13 +84,14 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const accent = style.getPropertyValue('--st-primary-color') || '#0b6bcb';
   const ink = style.getPropertyValue('--st-text-color') || '#1b2430';
   const all = find('all'), map = find('map'), slider = root.querySelector('input');
-  let columns = 1, cell = 1, row = 1, ratio = 1;
+  let columns = 1, cell = 1, row = 1, ratio = 1, laidOut = 0;
   const GAP = 2;
 
   function layout() {
     ratio = window.devicePixelRatio || 1;
     const wide = all.parentElement.clientWidth;
-    if (!wide) return;
+    if (!wide || wide === laidOut) return;
+    laidOut = wide;
     const tall = Math.max(360, Math.min(640, wide));           // the sheet should fit a screen beside its controls
     const ideal = Math.sqrt(wide * tall / N * W / H);
     columns = Math.min(N, Math.max(1, Math.round(wide / Math.min(Math.max(ideal, 22), 180))));
