@@ -11,7 +11,7 @@ from pages.shared import controls, pictures, selection
 from pages.shared.components.copy_link import copy_link
 from pages.shared.components.gallery import Tile, gallery
 from pages.shared.pictures import Picture
-from pages.shared.text import plain
+from pages.shared.text import count, plain
 
 if TYPE_CHECKING:
     from explorer.models import Model
@@ -61,7 +61,7 @@ def complete(model: Model, devices: dict[str, str]) -> None:
     if slot is None:
         return
     with slot:
-        st.caption(f":material/deployed_code: {model.weights.origin}")
+        st.caption(f":material/deployed_code: {count(model.parameters)} parameters. {plain(model.weights.origin)}")
         if len(devices) > 1:
             controls.select(
                 "Device", "device", ["auto", *devices], format_func=lambda name: devices.get(name, "Best available")

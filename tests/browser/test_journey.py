@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from explorer import images
 from pages.shared.text import number
 from tests.browser.conftest import running_server, settled
 
@@ -352,7 +351,3 @@ def test_several_uploads_at_once_can_all_be_chosen(visit, photos):
     heat_ready(page, "features.8|967|False")
     page.get_by_role("button", name="camera.png").click()
     heat_ready(page, "features.8|872|False")  # tripod
-
-
-def test_no_request_leaves_the_machine_and_samples_exist():
-    assert len(images.samples()) == 8

