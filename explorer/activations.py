@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from explorer import capture
-from explorer.capture import Layer
+from explorer.capture import Layer, UnknownLayer
+from explorer.layouts import Layout
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
     from torch import nn
 
@@ -80,29 +83,58 @@ def layers(model: Model) -> tuple[Layer, ...]:
     with model.lock:
         if model.module not in _layers:
             side = model.preprocessing.crop
-            _layers[model.module] = capture.layers(model.module, (1, len(model.preprocessing.mean), side, side))
+            _layers[model.module] = capture.layers(model.module, (1, model.preprocessing.channels, side, side))
         return _layers[model.module]
+
+
+def find(model: Model, name: str) -> Layer:
+    """The layer called ``name``.
+
+    Raises:
+        UnknownLayer: the network has none that can be shown as maps or a vector.
+    """
+    found = next((layer for layer in layers(model) if layer.name == name), None)
+    if found is None:
+        raise UnknownLayer(f"{model.card.title} has no layer {name!r} with maps for output; choose one from its list.")
+    return found
 
 
 def default_layer(model: Model) -> Layer:
     """The last layer that still has positions, the input of the global pooling, where Grad-CAM looks by default.
 
     Of modules inside each other it is the outermost one that does not hold the whole trunk: ResNet's ``layer4``,
-    EfficientNet's ``features.8``.
+    EfficientNet's ``features.8``. Of a vision transformer it is the last block but one: after the last one only the
+    class token is read, and no patch has any influence left.
     """
     spatial = [layer for layer in layers(model) if layer.spatial]
+    blocks = _token_blocks(spatial)
+    if len(blocks) > 1 and spatial[-1].layout is Layout.TOKENS:
+        return blocks[-2]
     return next(layer for layer in reversed(spatial) if not _holds(layer, spatial[0]))
 
 
 def resolutions(model: Model) -> tuple[Layer, ...]:
-    """One layer for each resolution, from fine to coarse: the last one, at the outermost level there is."""
+    """One layer for each resolution, from fine to coarse: the last one, at the outermost level there is.
+
+    A vision transformer has a single resolution; five of its blocks stand for its depth.
+    """
     spatial = [layer for layer in layers(model) if layer.spatial]
+    blocks = _token_blocks(spatial)
+    if blocks:
+        return tuple(blocks[round(step * (len(blocks) - 1) / 4)] for step in range(5))
     best: dict[tuple[int, ...], Layer] = {}
     for layer in spatial:
         size = layer.shape[1:]
         if not _holds(layer, spatial[0]) and (size not in best or _depth(layer) <= _depth(best[size])):
             best[size] = layer
     return tuple(best.values())
+
+
+def _token_blocks(spatial: list[Layer]) -> list[Layer]:
+    """The numbered blocks of a vision transformer, in order; empty for other networks."""
+    numbered = [layer for layer in spatial if layer.layout is Layout.TOKENS and re.search(r"\d$", layer.name)]
+    top = min((_depth(layer) for layer in numbered), default=0)
+    return [layer for layer in numbered if _depth(layer) == top]
 
 
 def _holds(layer: Layer, other: Layer) -> bool:
@@ -119,18 +151,17 @@ def feature_maps(model: Model, image: Image.Image, layers: Iterable[str] | None 
     Raises:
         UnknownLayer: the network has no such layer.
     """
-    names = [layer.name for layer in _all(model)] if layers is None else list(dict.fromkeys(layers))
+    wanted = _all(model) if layers is None else tuple(find(model, name) for name in dict.fromkeys(layers))
     inputs = model.preprocess(image)
     with model.lock:
-        outputs = capture.outputs(model.module, inputs, names)
-    return {name: FeatureMaps(name, _values(output.cpu().numpy())) for name, output in outputs.items()}
+        outputs = capture.outputs(model.module, inputs, [layer.name for layer in wanted])
+    return {layer.name: FeatureMaps(layer.name, _values(layer.maps(outputs[layer.name]))) for layer in wanted}
 
 
 _all = layers  # under another name where a parameter is called layers
 
 
-def _values(output: np.ndarray) -> np.ndarray:
-    values = output[0].astype(np.float32, copy=False)
-    values = values.reshape(*values.shape, 1, 1) if values.ndim == 1 else values
+def _values(maps: torch.Tensor) -> np.ndarray:
+    values: np.ndarray = maps[0].float().contiguous().cpu().numpy()
     values.flags.writeable = False
     return values

@@ -83,10 +83,12 @@ def grad_cam(
     model: Model, inputs: torch.Tensor, layer: str, target: int | None
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Grad-CAM before its ReLU (Selvaraju et al. 2017, equations 1, 2): channels weighted by their mean gradient."""
-    maps, logits = capture.tapped(model.module, inputs, layer)
+    output, logits = capture.tapped(model.module, inputs, layer)
     if target is None:
         target = int(logits[0].argmax())
-    (gradients,) = torch.autograd.grad(logits[0, target], maps)
+    (gradient,) = torch.autograd.grad(logits[0, target], output)
+    chosen = activations.find(model, layer)
+    maps, gradients = chosen.maps(output), chosen.maps(gradient)
     weights = gradients.mean(dim=(2, 3), keepdim=True)  # alpha, (1, C, 1, 1)
     return (weights * maps).sum(dim=1)[0].detach(), logits[0].detach(), target
 

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from explorer.errors import ExplorerError
+from explorer.layouts import Call, Layout, Layouts
 
 
 class UnknownLayer(ExplorerError):
@@ -32,37 +33,48 @@ class Layer:
     Attributes:
         name: the module's path, with ``#2`` for its second call if it is called more than once.
         kind: class of the module.
-        shape: of the output for one image, without the batch: (C, H, W) or (C,).
+        shape: of the output for one image, as maps (C, H, W) or as a vector (C,), however the module lays it out.
         leaf: whether the module holds no other modules.
+        layout: how the module lays it out.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     leaf: bool
+    layout: Layout = Layout.MAPS
 
     @property
     def spatial(self) -> bool:
         """Whether the output is maps of more than one position."""
         return len(self.shape) == 3 and self.shape[1] * self.shape[2] > 1
 
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
+        """The module's output as (B, C, H, W); the class token, which lies nowhere, is left out."""
+        if self.layout is Layout.CHANNELS_LAST:
+            return output.permute(0, 3, 1, 2)
+        if self.layout is Layout.TOKENS:
+            _, height, width = self.shape
+            return output[:, -height * width :].transpose(1, 2).reshape(len(output), -1, height, width)
+        return output if output.ndim == 4 else output[:, :, None, None]
 
-_OnOutput = Callable[[str, int, nn.Module, torch.Tensor], torch.Tensor | None]
+
+_OnOutput = Callable[[Call], torch.Tensor | None]
 
 
 @contextmanager
 def _listening(module: nn.Module, names: Collection[str] | None, on_output: _OnOutput) -> Iterator[None]:
-    """Calls ``on_output(path, call, module, output)`` for tensor outputs of this thread; may return a replacement."""
+    """Calls ``on_output`` for tensor outputs of this thread; it may return a replacement."""
     here = threading.get_ident()
     calls: Counter[str] = Counter()
     handles = []
 
     def hook_for(path: str) -> Callable[[nn.Module, Any, Any], torch.Tensor | None]:
-        def hook(child: nn.Module, _inputs: Any, output: Any) -> torch.Tensor | None:
+        def hook(child: nn.Module, inputs: Any, output: Any) -> torch.Tensor | None:
             if threading.get_ident() != here or not isinstance(output, torch.Tensor):
                 return None
             calls[path] += 1
-            return on_output(path, calls[path], child, output)
+            return on_output(Call(path, calls[path], child, inputs, output))
 
         return hook
 
@@ -79,27 +91,31 @@ def _listening(module: nn.Module, names: Collection[str] | None, on_output: _OnO
 def layers(module: nn.Module, shape: tuple[int, ...]) -> tuple[Layer, ...]:
     """Every layer with maps or a vector for output, in the order in which they finish, for an input of ``shape``.
 
-    The network runs on meta tensors: no arithmetic, no memory, parameters untouched.
+    The network runs on meta tensors: no arithmetic, no memory, parameters untouched. Tokens of a transformer count as
+    maps, a position for each patch; attention's own matrices and windows cut out of maps do not.
     """
-    found: list[tuple[str, int, nn.Module, tuple[int, ...]]] = []
+    found: list[tuple[Call, Layout]] = []
+    layouts = Layouts(square=shape[-1] == shape[-2])
 
-    def note(path: str, call: int, child: nn.Module, output: torch.Tensor) -> None:
-        if output.ndim in (2, 4):
-            found.append((path, call, child, tuple(output.shape[1:])))
+    def note(call: Call) -> None:
+        layout = layouts.of(call)
+        if layout is not None:
+            found.append((call, layout))
 
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
     with torch.no_grad(), _listening(module, None, note):
         torch.func.functional_call(module, meta, (torch.empty(shape, device="meta"),))
-    repeated = {path for path, call, _, _ in found if call > 1}
+    repeated = {call.path for call, _ in found if call.number > 1}
     return tuple(
         Layer(
-            f"{path}#{call}" if path in repeated else path,
-            type(child).__name__,
-            size,
-            next(child.children(), None) is None,
+            f"{call.path}#{call.number}" if call.path in repeated else call.path,
+            type(call.module).__name__,
+            layout.shape(call.output),
+            next(call.module.children(), None) is None,
+            layout,
         )
-        for path, call, child, size in found
+        for call, layout in found
     )
 
 
@@ -129,7 +145,9 @@ class _Enough(BaseException):
 
 
 def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-    """The outputs of the layers ``names``, as own copies on the module's device; stops after the last of them.
+    """The outputs of the layers ``names``, as the modules lay them out; stops after the last of them.
+
+    They are copies of their own, on the module's device; :meth:`Layer.maps` turns them into maps.
 
     Raises:
         UnknownLayer: the network does not compute a layer of such a name.
@@ -139,10 +157,10 @@ def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> 
 
     copy = _Copier()
 
-    def keep(path: str, call: int, _child: nn.Module, output: torch.Tensor) -> None:
-        name = wanted.get((path, call))
+    def keep(call: Call) -> None:
+        name = wanted.get((call.path, call.number))
         if name is not None:
-            kept[name] = copy(output)
+            kept[name] = copy(call.output)
             if len(kept) == len(wanted):
                 raise _Enough
 
@@ -166,10 +184,10 @@ def tapped(module: nn.Module, inputs: torch.Tensor, name: str) -> tuple[torch.Te
     path, wanted = split(name)
     leaf: list[torch.Tensor] = []
 
-    def tap(_path: str, call: int, _child: nn.Module, output: torch.Tensor) -> torch.Tensor | None:
-        if call != wanted:
+    def tap(call: Call) -> torch.Tensor | None:
+        if call.number != wanted:
             return None
-        leaf.append(output.detach().clone().requires_grad_(True))
+        leaf.append(call.output.detach().clone().requires_grad_(True))
         return leaf[0].clone()  # what follows may overwrite this one
 
     with _listening(module, {path}, tap):

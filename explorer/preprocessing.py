@@ -27,7 +27,7 @@ class Preprocessing:
         resize: length of the short side, pixels, of which the crop is a part.
         crop: side of the square that the network sees, pixels.
         interpolation: 'bilinear' or 'bicubic', with antialiasing.
-        mean: subtracted per channel from values in [0, 1].
+        mean: subtracted per channel from values in [0, 1]; a single one stands for a grey input.
         std: divides per channel.
         crop_first: TensorFlow's order instead of torchvision's.
     """
@@ -39,9 +39,16 @@ class Preprocessing:
     std: tuple[float, ...] = IMAGENET_STD
     crop_first: bool = False
 
+    @property
+    def channels(self) -> int:
+        """Channels of the input: 3 for RGB, 1 for grey."""
+        return len(self.mean)
+
     def view(self, image: Image.Image) -> Image.Image:
-        """What the network sees: an RGB image of ``crop`` x ``crop`` pixels."""
+        """What the network sees: an RGB image of ``crop`` x ``crop`` pixels, without colours if the input is grey."""
         rgb, kind = image.convert("RGB"), _FILTERS[self.interpolation]
+        if self.channels == 1:
+            rgb = rgb.convert("L").convert("RGB")
         if self.crop_first:
             return rgb.crop(self._square(*rgb.size)).resize((self.crop, self.crop), kind)
         size = self._resized(*rgb.size)
@@ -57,6 +64,10 @@ class Preprocessing:
         left, top = self._corner(resized_width, resized_height)
         return left * x, top * y, (left + self.crop) * x, (top + self.crop) * y
 
+    def seen(self, image: Image.Image) -> tuple[float, float, float, float]:
+        """The part of ``image`` that the network sees (left, top, right, bottom), pixels; it may reach beyond it."""
+        return self.box(*image.size)
+
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         short, long = sorted((width, height))
         other = max(1, int(self.resize * long / short))  # torchvision truncates the long side
@@ -71,18 +82,25 @@ class Preprocessing:
         return left, top, left + side, top + side
 
     def tensor(self, image: Image.Image) -> torch.Tensor:
-        """The network's input for ``image``: float32, shape (1, 3, crop, crop)."""
+        """The network's input for ``image``: float32, shape (1, C, crop, crop)."""
         return self.normalise(np.asarray(self.view(image)))
 
     def normalise(self, seen: np.ndarray) -> torch.Tensor:
-        """Turns a seen picture, uint8 (H, W, C), into the input tensor, float32 (1, C, H, W)."""
+        """Turns a seen picture, uint8 (H, W, 3), into the input tensor, float32 (1, C, H, W)."""
         import torch
 
-        values = torch.from_numpy(np.array(seen)).permute(2, 0, 1).contiguous().float().div(255)
+        # Of a grey picture all three channels are equal, and one is enough.
+        values = torch.from_numpy(np.array(seen[..., : self.channels])).permute(2, 0, 1).contiguous().float().div(255)
         mean, std = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
         return values.sub(mean).div(std).unsqueeze(0)
 
 
-def centre_crop(size: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear") -> Preprocessing:
-    """The usual recipe for an input of ``size``: the crop covers 7/8 of the short side (224 of 256)."""
-    return Preprocessing(resize=round(size / 0.875), crop=size, interpolation=interpolation)
+def centre_crop(size: int, channels: int = 3) -> Preprocessing:
+    """The usual recipe for an input of ``size``: the crop covers 7/8 of the short side (224 of 256).
+
+    A grey input takes the means of ImageNet's three.
+    """
+    if channels == 3:
+        return Preprocessing(resize=round(size / 0.875), crop=size)
+    mean, std = sum(IMAGENET_MEAN) / 3, sum(IMAGENET_STD) / 3
+    return Preprocessing(resize=round(size / 0.875), crop=size, mean=(mean,) * channels, std=(std,) * channels)

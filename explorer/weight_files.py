@@ -85,22 +85,26 @@ def official(card: Architecture, name: str = "DEFAULT") -> OfficialWeights | Non
         return None
     entry = entries[name] if name != "DEFAULT" else entries.DEFAULT
     recipe = entry.transforms()
+    mean, std = card.normalisation or (recipe.mean, recipe.std)
     return OfficialWeights(
         entry.name,
         entry.url,
-        tuple(entry.meta["categories"]),
+        tuple(entry.meta["categories"] or ()),  # VGG-16's "features" entry has no classes
         Preprocessing(
             recipe.resize_size[0],
             recipe.crop_size[0],
             recipe.interpolation.value,
-            tuple(recipe.mean),
-            tuple(recipe.std),
+            tuple(mean),
+            tuple(std),
         ),
     )
 
 
 def bundled_path(bundled: Bundled) -> Path | None:
-    """The file inside its installed package, or None when the package is not installed."""
+    """The file in `assets/weights` or inside its installed package, or None when that package is not installed."""
+    if not bundled.package:
+        path = Path(__file__).parents[1] / "assets" / "weights" / bundled.file
+        return path if path.is_file() else None
     spec = importlib.util.find_spec(bundled.package)
     for place in (spec.submodule_search_locations or []) if spec else []:
         path = Path(place) / bundled.file

@@ -114,4 +114,7 @@ def explain() -> None:
     selection.write_link(in_fragment=True)
 
 
-explain()
+if model.card.task == "classification":
+    explain()
+else:
+    st.markdown(blocks.no_classes(model))

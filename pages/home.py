@@ -23,19 +23,34 @@ def open_depth() -> None:
     st.session_state["_open"] = "feature_maps"
 
 
-answer = cache.logits(model, picture)
-chosen = heat_map.attribution(model, picture, layer="")
-left, right = st.columns([5, 6], gap="large")
-with left:
-    heat_map.draw(chosen.result, "home-heat", single=True)
-    side = model.preprocessing.crop
-    seen = f"the middle square at {side} × {side}"
-    blocks.caption(model, f"Grad-CAM at {chosen.result.layer}", chosen.result.label, seen, seconds=chosen.seconds)
-with right:
-    heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
-    controls.uploader("home", "Your own photo (it stays on this machine)")
+def answers() -> None:
+    """What the network says the photo shows, and where it found that."""
+    answer = cache.logits(model, picture)
+    chosen = heat_map.attribution(model, picture, layer="")
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        heat_map.draw(chosen.result, "home-heat", single=True)
+        side = model.preprocessing.crop
+        seen = f"{'the digit, fitted into' if digits else 'the middle square at'} {side} × {side}"
+        blocks.caption(model, f"Grad-CAM at {chosen.result.layer}", chosen.result.label, seen, seconds=chosen.seconds)
+    with right:
+        heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
+        if digits:
+            controls.drawing_pad("home")
+        controls.uploader("home", f"Your own {'digit' if digits else 'photo'} (it stays on this machine)")
 
-st.subheader("The same photo at every depth")
+
+digits = model.card.subject == "digits"
+if model.card.task == "classification":
+    answers()
+else:
+    left, right = st.columns([5, 6], gap="large")
+    left.image(cache.seen(model, picture), width="stretch", alt="What the network sees")
+    with right:
+        st.markdown(blocks.no_classes(model))
+        controls.uploader("home", "Your own photo (it stays on this machine)")
+
+st.subheader(f"The same {'digit' if digits else 'photo'} at every depth")
 tiles = [
     Tile(f"{layer}|{channel}", image, f"{shape[1]} × {shape[2]}", f"{layer}, channel {channel}")
     for layer, shape, channel, image in cache.depths(model, picture)

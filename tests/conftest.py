@@ -9,12 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from explorer import images, models
+from explorer import devices, images, models
 from explorer.catalogue import Architecture
 from explorer.models import Model, Weights
 from explorer.preprocessing import Preprocessing
 from tests.architectures.live_weights import images as live_images
 from tests.architectures.live_weights import make_live
+
+# As the app does it: with as many threads as cores, small operations wait for each other more than they compute.
+devices.configure_threads()
 
 
 @pytest.fixture(scope="session", autouse=True)

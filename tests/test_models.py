@@ -67,9 +67,9 @@ def test_visitors_at_once_build_a_network_once(monkeypatch):
     built = []
     real = models._build
 
-    def build(card, seed):
+    def build(card, seed, options):
         built.append(threading.get_ident())
-        return real(card, seed)
+        return real(card, seed, options)
 
     monkeypatch.setattr(models, "_build", build)
     with ThreadPoolExecutor(8) as visitors:
@@ -97,16 +97,3 @@ def test_devices_are_chosen_in_one_place():
 def test_unknown_networks_are_answered_with_near_names():
     with pytest.raises(catalogue.UnknownArchitecture, match="resnet50"):
         models.load("resnet5o")
-
-
-@pytest.mark.parametrize("slug", catalogue.CATALOGUE)
-def test_every_card_is_complete_and_builds(slug):
-    card = catalogue.get(slug)
-    assert card.slug == slug
-    assert card.paper.startswith("https://")
-    assert 2 <= len(card.ideas) <= 5
-    assert 1998 <= card.year <= 2026
-    assert "random" in card.policies
-    with torch.device("meta"):
-        module = card.build(num_classes=7, in_channels=1).eval()
-        assert module(torch.empty(1, 1, card.input_size, card.input_size)).shape == (1, 7)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
+from torchvision.models import get_model_weights
 
-from explorer import models, predict, weight_files
+from explorer import catalogue, models, predict, weight_files
 from explorer.preprocessing import centre_crop
 from explorer.weight_files import OfficialWeights, WeightsMismatch, WeightsUnavailable
+from tests.architectures.live_weights import images as live_images
+from tests.architectures.live_weights import make_live
 from tests.conftest import live_model
 
 
@@ -237,6 +245,65 @@ def test_old_and_half_precision_files_load(monkeypatch, server, expected, photos
     assert model.module.conv1.weight.dtype == torch.float32
     assert torch.equal(model.module.conv1.weight, state["conv1.weight"].float())
     assert model.module.bn1.num_batches_tracked == 0
+
+
+def legacy(name: str) -> str:
+    """A key as the official DenseNet files of 2017 have it."""
+    return re.sub(r"(denselayer\d+)\.(norm|conv)(\d)\.", r"\1.\2.\3.", name)
+
+
+@pytest.mark.parametrize("slug", ["densenet121", "googlenet", "mobilenet_v2", "shufflenet_v2_x0_5", "inception_v3"])
+def test_torchvisions_file_goes_through_our_network_to_torchvisions_answer(monkeypatch, server, photos, slug):
+    """Renames, old names, missing counters, half precision, helper heads, a second normalisation: the whole path."""
+    torch.manual_seed(0)
+    helpers = {"init_weights": False, "transform_input": True} if slug in ("googlenet", "inception_v3") else {}
+    theirs = torchvision.models.get_model(slug, weights=None, **helpers)
+    batch = live_images((2, 3, 75, 75))
+    make_live(theirs, batch)
+    state = {legacy(name): value for name, value in theirs.state_dict().items() if "num_batches_tracked" not in name}
+    state = {name: value.half() for name, value in state.items()}
+    theirs.half().float()
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    entry = weight_files.official(catalogue.get(slug))
+    offer = server.offer(buffer.getvalue())
+    offered(monkeypatch, replace(offer, preprocessing=entry.preprocessing, classes=entry.classes))
+    model = models.load(slug, "pretrained", "cpu")
+    recipe = get_model_weights(slug).DEFAULT.transforms()
+    with torch.inference_mode():
+        expected = theirs.eval()(recipe(photos["coffee"])[None])[0].numpy()
+    found = predict.logits(model, photos["coffee"])
+    assert np.abs(expected).max() > 0.5
+    # Normalising once instead of twice rounds differently.
+    assert np.abs(found - expected).max() <= (1e-4 * np.abs(expected).max() if helpers else 0)
+
+
+def test_weights_for_larger_images_bring_their_positions(monkeypatch):
+    card = catalogue.get("vit_b_16")
+    entry = weight_files.official(card, "IMAGENET1K_SWAG_E2E_V1")
+    assert entry.preprocessing.crop == 384
+    monkeypatch.setattr(weight_files, "fetch", lambda entry, progress=None: Path("swag.pth"))
+    with torch.device("meta"):
+        theirs = torchvision.models.vit_b_16(image_size=384)
+    state = {name: torch.zeros(value.shape) for name, value in theirs.state_dict().items()}
+    state["encoder.pos_embedding"] += 1
+    monkeypatch.setattr(weight_files, "read", lambda path: state)
+    model = models.load("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", "cpu")
+    assert model.module.position_embedding.shape == (1, 24 * 24 + 1, 768)
+    assert model.module(torch.zeros(1, 3, 384, 384)).shape == (1, 1000)
+    models.pool.clear()
+
+
+def test_a_file_without_a_classifier_is_refused_by_name(monkeypatch):
+    entry = weight_files.official(catalogue.get("vgg16"), "IMAGENET1K_FEATURES")
+    assert entry.classes == ()
+    monkeypatch.setattr(weight_files, "fetch", lambda entry, progress=None: Path("vgg16_features.pth"))
+    with torch.device("meta"):
+        network = torchvision.models.vgg16()
+    state = {name: torch.zeros(value.shape) for name, value in network.state_dict().items() if "features" in name}
+    monkeypatch.setattr(weight_files, "read", lambda path: state)
+    with pytest.raises(WeightsMismatch, match=r"has no 'classifier\.0\.weight'"):
+        models.load("vgg16", "IMAGENET1K_FEATURES", "cpu")
 
 
 def test_a_safetensors_file_by_path(expected, photos, tmp_path):

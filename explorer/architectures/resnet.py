@@ -7,6 +7,11 @@ Deviations from the paper: a bottleneck halves the resolution in its 3x3 convolu
 little more accurate and a little more expensive); `stride_in_1x1=True` gives the paper's v1, which halves it in the
 first 1x1. Every ReLU is a module of its own, so that each activation can be looked at by name. The state dict has
 torchvision's keys.
+
+`plain=True` leaves all shortcuts out: the plain networks of section 3.3 (Figure 3, middle), which the paper trains to
+show that without shortcuts deeper is worse, and that vanishing gradients, which batch norm prevents, are not why
+(section 4.1). With its option A, whose shortcuts have no parameters, plain and residual networks have equally many;
+with option B, as here, a plain network lacks the parameters of the projections.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ class BasicBlock(nn.Module):
         channels: C, channels of both convolutions and of the output.
         stride: s, of the first convolution and of the shortcut.
         stride_in_1x1: accepted for likeness with `Bottleneck`; there is no 1x1 here, v1 and v1.5 are the same.
+        plain: True leaves the shortcut out.
     """
 
     expansion = 1
@@ -45,6 +51,7 @@ class BasicBlock(nn.Module):
         channels: int,
         stride: int = 1,
         stride_in_1x1: bool = False,  # noqa: ARG002
+        plain: bool = False,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, channels, kernel_size=3, stride=stride, padding=1, bias=False)
@@ -52,15 +59,16 @@ class BasicBlock(nn.Module):
         self.relu1 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.downsample = shortcut(in_channels, channels, stride)
+        self.downsample = None if plain else shortcut(in_channels, channels, stride)
         self.relu2 = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return y = F(x) + x, activated (equations 1 and 2)."""
+        """Return y = F(x) + x, activated (equations 1 and 2); a plain block returns F(x), activated."""
         # fmt: off
-        residual = self.relu1(self.bn1(self.conv1(x)))           # (B, C, H/s, W/s)
-        residual = self.bn2(self.conv2(residual))                # (B, C, H/s, W/s)
-        y: Tensor = self.relu2(residual + self.downsample(x))    # (B, C, H/s, W/s)
+        residual = self.relu1(self.bn1(self.conv1(x)))                                  # (B, C, H/s, W/s)
+        residual = self.bn2(self.conv2(residual))                                       # (B, C, H/s, W/s)
+        total = residual if self.downsample is None else residual + self.downsample(x)  # (B, C, H/s, W/s)
+        y: Tensor = self.relu2(total)                                                   # (B, C, H/s, W/s)
         # fmt: on
         return y
 
@@ -73,11 +81,19 @@ class Bottleneck(nn.Module):
         channels: C, channels of the narrow part; the output has four times as many.
         stride: s, of one of the first two convolutions and of the shortcut.
         stride_in_1x1: False puts the stride on the 3x3 (v1.5), True on the first 1x1 (the paper's v1).
+        plain: True leaves the shortcut out.
     """
 
     expansion = 4
 
-    def __init__(self, in_channels: int, channels: int, stride: int = 1, stride_in_1x1: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int = 1,
+        stride_in_1x1: bool = False,
+        plain: bool = False,
+    ) -> None:
         super().__init__()
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)
         self.conv1 = nn.Conv2d(in_channels, channels, kernel_size=1, stride=first, bias=False)
@@ -88,16 +104,17 @@ class Bottleneck(nn.Module):
         self.relu2 = nn.ReLU(inplace=True)
         self.conv3 = nn.Conv2d(channels, 4 * channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * channels)
-        self.downsample = shortcut(in_channels, 4 * channels, stride)
+        self.downsample = None if plain else shortcut(in_channels, 4 * channels, stride)
         self.relu3 = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return y = F(x) + x, activated (equations 1 and 2)."""
+        """Return y = F(x) + x, activated (equations 1 and 2); a plain block returns F(x), activated."""
         # fmt: off
-        residual = self.relu1(self.bn1(self.conv1(x)))           # (B,  C, H,   W  ); in v1 (B, C, H/s, W/s)
-        residual = self.relu2(self.bn2(self.conv2(residual)))    # (B,  C, H/s, W/s)
-        residual = self.bn3(self.conv3(residual))                # (B, 4C, H/s, W/s)
-        y: Tensor = self.relu3(residual + self.downsample(x))    # (B, 4C, H/s, W/s)
+        residual = self.relu1(self.bn1(self.conv1(x)))         # (B,  C, H,   W  ); in v1 (B, C, H/s, W/s)
+        residual = self.relu2(self.bn2(self.conv2(residual)))  # (B,  C, H/s, W/s)
+        residual = self.bn3(self.conv3(residual))              # (B, 4C, H/s, W/s)
+        total = residual if self.downsample is None else residual + self.downsample(x)  # (B, 4C, H/s, W/s)
+        y: Tensor = self.relu3(total)                          # (B, 4C, H/s, W/s)
         # fmt: on
         return y
 
@@ -109,10 +126,11 @@ def stage(
     repeats: int,
     stride: int,
     stride_in_1x1: bool,
+    plain: bool,
 ) -> nn.Sequential:
     """Blocks in a row; the first one changes the resolution and the number of channels (a row of Table 1)."""
-    blocks = [block(in_channels, channels, stride, stride_in_1x1)]
-    blocks += [block(block.expansion * channels, channels) for _ in range(repeats - 1)]
+    blocks = [block(in_channels, channels, stride, stride_in_1x1, plain)]
+    blocks += [block(block.expansion * channels, channels, plain=plain) for _ in range(repeats - 1)]
     return nn.Sequential(*blocks)
 
 
@@ -125,6 +143,7 @@ class ResNet(nn.Module):
         num_classes: length of the output.
         in_channels: channels of the image.
         stride_in_1x1: see `Bottleneck`.
+        plain: True leaves all shortcuts out; see `BasicBlock`.
     """
 
     def __init__(
@@ -134,6 +153,7 @@ class ResNet(nn.Module):
         num_classes: int = 1000,
         in_channels: int = 3,
         stride_in_1x1: bool = False,
+        plain: bool = False,
     ) -> None:
         super().__init__()
         wide = block.expansion
@@ -141,10 +161,10 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.layer1 = stage(block, 64, 64, repeats[0], 1, stride_in_1x1)
-        self.layer2 = stage(block, 64 * wide, 128, repeats[1], 2, stride_in_1x1)
-        self.layer3 = stage(block, 128 * wide, 256, repeats[2], 2, stride_in_1x1)
-        self.layer4 = stage(block, 256 * wide, 512, repeats[3], 2, stride_in_1x1)
+        self.layer1 = stage(block, 64, 64, repeats[0], 1, stride_in_1x1, plain)
+        self.layer2 = stage(block, 64 * wide, 128, repeats[1], 2, stride_in_1x1, plain)
+        self.layer3 = stage(block, 128 * wide, 256, repeats[2], 2, stride_in_1x1, plain)
+        self.layer4 = stage(block, 256 * wide, 512, repeats[3], 2, stride_in_1x1, plain)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(512 * wide, num_classes)
         self.initialise()

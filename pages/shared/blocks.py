@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from pages.shared import cache, selection
+from pages.shared import cache, pictures, selection
 from pages.shared.text import plain
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def subject() -> tuple[Picture, Model]:
     model = cache.network()
     complaints()
     weights_note(model)
-    return selection.picture(), model
+    picture = selection.picture()
+    subject_note(model, picture)
+    return picture, model
 
 
 def complaints() -> None:
@@ -61,6 +63,31 @@ def weights_note(model: Model) -> None:
         )
     elif model.weights.note:
         st.warning(model.weights.note, icon=":material/info:")
+
+
+def subject_note(model: Model, picture: Picture) -> None:
+    """Says so where a network is shown what it was never made to look at."""
+    subject = model.card.subject
+    if picture.subject in ("", subject):
+        return
+    st.warning(
+        f"{model.card.title} knows {'handwritten digits' if subject == 'digits' else 'photos'} only; "
+        f"of “{plain(picture.title)}” it can make nothing.",
+        icon=":material/info:",
+    )
+    st.button(
+        "Show it a digit" if subject == "digits" else "Show it a photo",
+        on_click=lambda: selection.change(image=pictures.default(subject)),
+    )
+
+
+def no_classes(model: Model) -> str:
+    """Why there is nothing to rank or to explain for a network that does not name photos."""
+    answer = {"detection": "boxes", "segmentation": "a label for every pixel"}[model.card.task]
+    return (
+        f"**{model.card.title}** does not name the photo: it answers with {answer}, so there is no class to rank or to "
+        "ask about. What each of its layers makes of the photo can be seen all the same."
+    )
 
 
 def caption(model: Model, *parts: str, seconds: float | None = None) -> None:

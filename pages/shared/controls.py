@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import pictures, selection
+from pages.shared.components.pad import drawing, pad
 
 
 def _from_widget(field: str, key: str) -> None:
@@ -72,3 +73,15 @@ def camera() -> None:
     if st.toggle("Use the camera", key="camera-on"):
         key = f"camera-{st.session_state.get('_uploader', 0)}"
         st.camera_input("Take a photo", key=key, on_change=_from_files, args=(key,))
+
+
+def _from_pad(key: str) -> None:
+    picture = pictures.drawn(drawing(st.session_state[key].drawn))
+    if picture is not None:
+        selection.change(image=picture.name)
+
+
+def drawing_pad(place: str) -> None:
+    """Paper to draw a digit on; after each stroke it is the image."""
+    key, before = f"pad-{place}", pictures.drawing()
+    pad(key, lambda: _from_pad(key), before.data if before else b"")

@@ -12,10 +12,13 @@ import streamlit as st
 from PIL import Image
 
 from explorer import images
+from explorer.digits import DigitPreprocessing
 from explorer.preprocessing import Preprocessing
 from pages.shared.text import plain
 
 DEFAULT = "chelsea"
+DRAWING = "Your drawing"
+_DEFAULTS = {"photos": DEFAULT, "digits": "digit_3"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Picture:
         credit: licence and source of a sample; empty for an upload.
         data: the file of a sample; an upload as an upright RGB PNG of at most 2048 pixels.
         digest: sha256 of ``data``, the key under which results are cached.
+        subject: 'photos' or 'digits' where it is known, else ''.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Picture:
     credit: str
     data: bytes
     digest: str
+    subject: str = ""
 
     def open(self) -> Image.Image:
         """The decoded photo, upright, RGB."""
@@ -54,12 +59,18 @@ def opened(picture: Picture) -> Image.Image:
 
 @st.cache_resource(show_spinner=False)
 def samples() -> dict[str, Picture]:
-    """The bundled photos by slug."""
+    """The bundled pictures by slug."""
     found = {}
     for slug, sample in images.samples().items():
         data = sample.read()
-        found[slug] = Picture(slug, sample.title, f"{sample.licence}. {sample.source}", data, images.digest(data))
+        credit = f"{sample.licence}. {sample.source}"
+        found[slug] = Picture(slug, sample.title, credit, data, images.digest(data), sample.subject)
     return found
+
+
+def default(subject: str) -> str:
+    """The sample to begin with, for a network that looks at ``subject``."""
+    return _DEFAULTS[subject]
 
 
 def uploads() -> dict[str, Picture]:
@@ -103,6 +114,24 @@ def take(files: Iterable[File]) -> tuple[list[Picture], list[str]]:
     return kept, complaints
 
 
+def drawn(data: bytes) -> Picture | None:
+    """Keeps a drawing in the session, in place of the one before; None if it is no picture."""
+    try:
+        data = images.encode_png(images.open_image(data))
+    except images.BadImage:
+        return None
+    digest = images.digest(data)
+    picture = Picture(digest, DRAWING, "", data, digest, "digits")
+    others = {name: each for name, each in uploads().items() if each.title != DRAWING}
+    st.session_state["uploads"] = {**others, digest: picture}
+    return picture
+
+
+def drawing() -> Picture | None:
+    """What the visitor drew last."""
+    return next((each for each in uploads().values() if each.title == DRAWING), None)
+
+
 def remove(name: str) -> None:
     """Forgets an upload."""
     st.session_state["uploads"] = {digest: picture for digest, picture in uploads().items() if digest != name}
@@ -116,14 +145,19 @@ def thumbnail(picture: Picture, side: int) -> bytes:
     return _jpeg(small)
 
 
-@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs={Picture: by_digest, Preprocessing: repr})
+@st.cache_resource(
+    show_spinner=False,
+    max_entries=256,
+    hash_funcs={Picture: by_digest, Preprocessing: repr, DigitPreprocessing: repr},
+)
 def framed(picture: Picture, recipe: Preprocessing | None) -> bytes:
     """A JPEG of at most 640 pixels in which all that the network does not see is dimmed."""
     small = picture.open().copy()
     small.thumbnail((640, 640))
     if recipe is not None:
         scale = small.width / picture.open().width
-        left, top, right, bottom = (round(side * scale) for side in recipe.box(*picture.open().size))
+        left, top, right, bottom = (round(side * scale) for side in recipe.seen(picture.open()))
+        left, top, right, bottom = max(0, left), max(0, top), min(small.width, right), min(small.height, bottom)
         bright = small.crop((left, top, right, bottom))
         small = Image.blend(small, Image.new("RGB", small.size, "gray"), 0.6)
         small.paste(bright, (left, top))

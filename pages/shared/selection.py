@@ -60,8 +60,11 @@ class Selection:
             for field in fields(self)
             if field.name in values and values[field.name] != field.default
         }
+        query.pop("image", None)
         if self.image not in pictures.samples():
             query["image"] = _YOURS
+        elif self.image != pictures.default(catalogue.get(self.network).subject):
+            query["image"] = self.image
         if self.unit is not None:
             query["unit"] = ",".join(map(str, self.unit))
         if self.target is not None:
@@ -83,7 +86,7 @@ def _parsed(name: str, text: str) -> dict[str, Any]:
     if name == "unit":
         row, column = map(_number, text.split(","))
         return {"unit": (row, column)}
-    known: dict[str, Any] = {"image": pictures.samples(), "network": catalogue.CATALOGUE, **_CHOICES}
+    known: dict[str, Any] = {"image": pictures.samples(), "network": catalogue.titles(), **_CHOICES}
     if name in known and text not in known[name]:
         raise ValueError(text)
     if name == "layer" and len(text) > 200:
@@ -117,8 +120,8 @@ def from_query(query: dict[str, str], now: Selection) -> tuple[Selection, list[s
             complaints.append(
                 f"The link asks for the {name} “{plain(text[:40])}”, which does not exist here; it was left out."
             )
-    found = replace(Selection(), **chosen)
-    card = catalogue.get(found.network)
+    card = catalogue.get(chosen.get("network", catalogue.DEFAULT))
+    found = replace(Selection(), **{"image": pictures.default(card.subject), **chosen})
     if found.weights not in card.policies:
         complaints.append(
             f"There are no weights “{WEIGHTS[found.weights]}” for {card.title}; the best available ones are used."
@@ -142,13 +145,24 @@ def change(**values: Any) -> None:
     """Changes the selection; what no longer fits the new image, network or layer falls back to its default."""
     old = current()
     new = replace(old, **values)
-    if new.network != old.network and new.weights not in catalogue.get(new.network).policies:
-        new = replace(new, weights="auto")
+    if new.network != old.network:
+        new = _fitting(new)
     if new.image != old.image:
         new = replace(new, target=values.get("target"))
     if (new.network, new.layer) != (old.network, old.layer):
         new = replace(new, channel=values.get("channel"), unit=values.get("unit"))
     st.session_state["selection"] = new
+
+
+def _fitting(new: Selection) -> Selection:
+    """The selection with weights and a sample that mean something to its network."""
+    card, shown = catalogue.get(new.network), pictures.find(new.image)
+    if new.weights not in card.policies:
+        new = replace(new, weights="auto")
+    if shown.subject not in ("", card.subject):
+        mine = pictures.drawing() if card.subject == "digits" else None
+        new = replace(new, image=mine.name if mine else pictures.default(card.subject))
+    return new
 
 
 def fit(network: str, layers: Sequence[Layer], classes: int) -> None:

@@ -27,21 +27,28 @@ def draw() -> None:
         _photo(shown, recipes.get((chosen.network, chosen.weights)))
         title = plain(shown.title if len(shown.title) < 40 else f"{shown.title[:36]}…")
         st.caption(f"{title}. {shown.credit}" if shown.credit else title)
-        controls.uploader("sidebar", "Your photos")
+        subject = catalogue.get(chosen.network).subject
+        controls.uploader("sidebar", "Your digits" if subject == "digits" else "Your photos")
         _own_photos(shown)
-        others = st.expander("Other photos", icon=":material/photo_library:", key="other-photos", on_change="rerun")
+        if subject == "digits":
+            paper = st.expander("Draw a digit", icon=":material/draw:", key="draw", on_change="rerun")
+            if paper.open:
+                with paper:
+                    controls.drawing_pad("sidebar")
+        others = st.expander(f"Other {subject}", icon=":material/photo_library:", key="other-photos", on_change="rerun")
         if others.open:
             with others:
-                tiles = [_tile(each) for each in pictures.samples().values()]
+                tiles = [_tile(each) for each in pictures.samples().values() if each.subject == subject]
                 gallery(tiles, "samples", lambda: _from_gallery("samples"), chosen=shown.name, width=64, text=False)
                 controls.camera()
         controls.select(
             "Network",
             "network",
-            list(catalogue.CATALOGUE),
-            format_func=_network_title,
+            list(catalogue.titles()),
+            format_func=catalogue.titles().__getitem__,
             filter_mode="contains",
-            help=f"{_included()} come with their ImageNet weights; the others fetch theirs once.",
+            help=f"{_included()} come with their weights; the others fetch theirs once, if there are any. First the "
+            "guide's networks by year, then torchvision's others.",
         )
         controls.select(
             "Weights", "weights", list(catalogue.get(chosen.network).policies), format_func=selection.WEIGHTS.get
@@ -102,8 +109,3 @@ def _remove() -> None:
 
 def _included() -> str:
     return ", ".join(card.title for card in catalogue.CATALOGUE.values() if card.bundled)
-
-
-def _network_title(slug: str) -> str:
-    card = catalogue.get(slug)
-    return f"{card.title} ({card.year})"

@@ -2,7 +2,8 @@
 
 Fresh weights make every image give nearly the same logits near zero: then any two networks agree, and a wrong stride or
 a forgotten shortcut goes unseen. Here convolutions and linear layers keep the variance, batch norms have statistics
-measured on the images of the test (and then shaken), and no bias is zero.
+measured on the images of the test (and then shaken), attention prefers some tokens to others, no class token, position
+or layer scale is what it starts as, and no bias is zero.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def make_live(module: nn.Module, batch: Tensor, seed: int = 0) -> nn.Module:
     """Fill `module`, which may be on the meta device, and return it on the CPU in evaluation mode.
 
     Args:
-        module: any network of convolutions, linear layers and batch norms.
+        module: any network of convolutions, linear layers, norms, attention and parameters of its own.
         batch: the images that the test will use; what the norms see stays near mean 0 and variance 1 for these.
         seed: of everything random.
     """
@@ -32,6 +33,15 @@ def make_live(module: nn.Module, batch: Tensor, seed: int = 0) -> nn.Module:
                 part.weight.normal_(0, (2 / part.weight[0].numel()) ** 0.5, generator=random)
                 if part.bias is not None:
                     part.bias.normal_(0, 0.1, generator=random)
+            elif isinstance(part, nn.LayerNorm):
+                part.weight.uniform_(0.5, 1.5, generator=random)
+                part.bias.uniform_(-0.5, 0.5, generator=random)
+            elif isinstance(part, nn.MultiheadAttention):
+                part.in_proj_weight.normal_(0, (2 / part.embed_dim) ** 0.5, generator=random)
+                part.in_proj_bias.normal_(0, 0.1, generator=random)
+            elif not isinstance(part, nn.BatchNorm2d):  # class tokens, positions, layer scales
+                for parameter in part.parameters(recurse=False):
+                    parameter.normal_(0, 0.5, generator=random)
         _fill_norms(module, batch, random)
     return module
 

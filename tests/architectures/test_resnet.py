@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from explorer.architectures import resnet
@@ -25,29 +25,6 @@ def on_meta(name: str, **options: Any) -> ResNet:
     with torch.device("meta"):
         network: ResNet = getattr(resnet, name)(**options)
     return network
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_logit_equals_torchvisions(name):
-    with torch.device("meta"):
-        theirs = getattr(torchvision.models, name)()
-    make_live(theirs, images())
-    ours = on_meta(name).eval()
-    ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
-    with torch.inference_mode():
-        logits = ours(images())
-        assert_alive(logits)
-        assert (logits - theirs(images())).abs().max() == 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_parameters_and_macs_are_the_guides_and_torchvisions(name):
-    cost = count(on_meta(name), (1, 3, 224, 224))
-    assert cost.parameters == FACTS["guide_models"][name]["params"]
-    assert cost.macs == FACTS["guide_models"][name]["macs"]
-    for weights in torchvision.models.get_model_weights(name):
-        assert cost.parameters == weights.meta["num_params"]
-        assert round(cost.macs / 1e9, 3) == weights.meta["_ops"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,19 +106,6 @@ def test_every_relu_runs_once_under_its_own_name(name):
     assert len(calls) == {"resnet18": 1 + 8 * 2, "resnet50": 1 + 16 * 3}[name]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_training_reaches_every_parameter_for_other_channels_and_classes(name):
-    torch.manual_seed(0)
-    network = getattr(resnet, name)(num_classes=7, in_channels=5).train()
-    logits = network(images((4, 5, 64, 64)))
-    assert logits.shape == (4, 7)
-    loss = nn.functional.cross_entropy(logits, torch.tensor([0, 2, 4, 6]))
-    names, parameters = zip(*network.named_parameters(), strict=True)
-    for name, gradient in zip(names, torch.autograd.grad(loss, parameters), strict=True):
-        assert torch.isfinite(gradient).all(), name
-        assert gradient.abs().sum() > 0, name
-
-
 def test_weights_start_as_kaiming_fan_out_and_norms_as_one_and_zero():
     torch.manual_seed(0)
     network = resnet18()
@@ -151,3 +115,87 @@ def test_weights_start_as_kaiming_fan_out_and_norms_as_one_and_zero():
         assert abs(conv.weight.mean().item()) < 0.1 * (2 / fan_out) ** 0.5
     assert (network.bn1.weight == 1).all()
     assert (network.bn1.bias == 0).all()
+
+
+# --- plain ---
+
+
+def projections(name: str) -> tuple[int, int]:
+    """Parameters and multiplications, at 224 x 224, of all 1x1 projections and their norms, by arithmetic."""
+    if name in ("resnet18", "resnet34"):
+        pairs = [(64, 128, 28), (128, 256, 14), (256, 512, 7)]
+    else:
+        pairs = [(64, 256, 56), (256, 512, 28), (512, 1024, 14), (1024, 2048, 7)]
+    parameters = sum(narrow * wide + 2 * wide for narrow, wide, _ in pairs)
+    return parameters, sum(narrow * wide * side**2 for narrow, wide, side in pairs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plain_network_is_the_residual_one_without_its_projections(name):
+    residual, plain = on_meta(name), on_meta(name, plain=True)
+    shapes = {key: tensor.shape for key, tensor in residual.state_dict().items() if "downsample" not in key}
+    assert {key: tensor.shape for key, tensor in plain.state_dict().items()} == shapes
+    parameters, macs = projections(name)
+    with_shortcuts, without = (count(network, (1, 3, 224, 224)) for network in (residual, plain))
+    assert without.parameters == with_shortcuts.parameters - parameters
+    assert without.macs == with_shortcuts.macs - macs
+
+
+@pytest.mark.parametrize(("name", "billions"), [("resnet18", 1.8), ("resnet34", 3.6)])
+def test_plain_networks_cost_what_the_paper_says(name, billions):
+    assert round(count(on_meta(name, plain=True), (1, 3, 224, 224)).macs / 1e9, 1) == billions
+
+
+def chain(network: ResNet) -> nn.Sequential:
+    """The layers of a network in a row, by hand: nothing branches and nothing is added."""
+    layers: list[nn.Module] = [network.conv1, network.bn1, network.relu, network.maxpool]
+    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
+        for block in stage:
+            numbers = (1, 2) if isinstance(block, BasicBlock) else (1, 2, 3)
+            layers += [getattr(block, f"{kind}{number}") for number in numbers for kind in ("conv", "bn", "relu")]
+    return nn.Sequential(*layers, network.avgpool, nn.Flatten(), network.fc)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_a_plain_network_is_a_chain_and_a_residual_one_is_not(name):
+    for plain in (True, False):
+        network = on_meta(name, num_classes=10, plain=plain)
+        make_live(network, images())
+        with torch.inference_mode():
+            logits = network(images())
+            assert_alive(logits)
+            assert torch.equal(logits, chain(network)(images())) == plain
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(("block", "last"), [(BasicBlock, "bn2"), (Bottleneck, "bn3")])
+def test_a_block_that_learnt_nothing_passes_its_input_on_unless_it_is_plain(block, last, plain):
+    wide = 8 * block.expansion
+    fresh = block(wide, 8, plain=plain).eval()
+    nn.init.zeros_(getattr(fresh, last).weight)
+    x = images((2, wide, 5, 5)).relu()
+    with torch.inference_mode():
+        assert torch.equal(fresh(x), torch.zeros_like(x) if plain else x)
+
+
+def first_gradient(name: str, plain: bool) -> float:
+    """Norm of the loss's gradient with respect to the first convolution of a fresh network."""
+    torch.manual_seed(0)
+    network = getattr(resnet, name)(num_classes=10, plain=plain).train()
+    loss = nn.functional.cross_entropy(network(images((8, 3, 64, 64))), torch.arange(8))
+    (gradient,) = torch.autograd.grad(loss, network.conv1.weight)
+    return gradient.norm().item()
+
+
+def test_without_shortcuts_the_gradient_does_not_vanish_but_grows_faster_with_depth():
+    """The paper does not blame vanishing gradients either: it normalises, and measured healthy norms (section 4.1).
+
+    On its way back through ReLU, norm and convolution a gradient's mean square is halved, because half of the units are
+    off, and divided by the variance of a unit Gaussian after ReLU, (1 - 1/π) / 2. So its norm grows by √(π / (π - 1)) =
+    1.21 a layer, if the plain network is fresh and wide. Measured on the 16 layers that a 34 has more than an 18.
+    """
+    plain, residual = (
+        (first_gradient("resnet34", plain) / first_gradient("resnet18", plain)) ** (1 / 16) for plain in (True, False)
+    )
+    assert plain == pytest.approx(math.sqrt(math.pi / (math.pi - 1)), abs=0.06)
+    assert 1 < residual < 1.1

@@ -45,3 +45,8 @@ def test_version_marks_are_left_behind_so_that_old_files_load_strictly():
     renamed = rename(old_file, {})
     assert type(renamed) is dict
     torch.nn.BatchNorm2d(4).load_state_dict(renamed, strict=True)
+
+
+def test_none_leaves_a_tensor_out():
+    state = {"aux1.fc.weight": torch.ones(1), "auxiliary": torch.ones(1), "fc.weight": torch.ones(1)}
+    assert list(rename(state, {r"^aux\d\.": None, "^fc": "classifier"})) == ["auxiliary", "classifier.weight"]
