@@ -34,9 +34,9 @@ def answers() -> None:
         seen = f"{'the digit, fitted into' if digits else 'the middle square at'} {side} × {side}"
         blocks.caption(model, f"Grad-CAM at {chosen.result.layer}", chosen.result.label, seen, seconds=chosen.seconds)
     with right:
-        heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
         if digits:
             controls.drawing_pad("home")
+        heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
         controls.uploader("home", f"Your own {'digit' if digits else 'photo'} (it stays on this machine)")
 
 

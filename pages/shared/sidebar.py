@@ -89,7 +89,7 @@ def _own_photos(shown: Picture) -> None:
         tiles = [_tile(each) for each in mine.values()]
         gallery(tiles, "own-photos", lambda: _from_gallery("own-photos"), chosen=shown.name, width=64, text=False)
     if shown.name in mine:
-        st.button("Remove this photo", key="remove", on_click=_remove, type="tertiary", icon=":material/delete:")
+        st.button("Remove this picture", key="remove", on_click=_remove, type="tertiary", icon=":material/delete:")
 
 
 def _tile(each: Picture) -> Tile:

@@ -184,7 +184,7 @@ def test_an_upload_can_be_removed_in_the_sidebar(visit, photos):
     )
     heat_ready(page, "features.8|967|False")
     page.wait_for_url(re.compile("image=yours"))
-    page.get_by_role("button", name="Remove this photo").click()
+    page.get_by_role("button", name="Remove this picture").click()
     heat_ready(page, "features.8|282|False")
     expect(page.get_by_text("mine.png")).to_have_count(0)
 
@@ -351,3 +351,41 @@ def test_several_uploads_at_once_can_all_be_chosen(visit, photos):
     heat_ready(page, "features.8|967|False")
     page.get_by_role("button", name="camera.png").click()
     heat_ready(page, "features.8|872|False")  # tripod
+
+
+def draw(page: Page, *stroke: tuple[float, float]) -> None:
+    """Draws a line through points given as parts of the paper's side."""
+    paper = page.locator("canvas[aria-label^='Paper']").first
+    paper.scroll_into_view_if_needed()
+    box = paper.bounding_box()
+    assert box is not None
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=8)
+    page.mouse.up()
+
+
+def test_a_drawn_digit_goes_through_lenet5_and_stays(visit):
+    page = visit("/?network=lenet5")
+    heat_ready(page, "s4|3|False")
+    draw(page, (0.3, 0.2), (0.7, 0.2), (0.45, 0.8))
+    heat_ready(page, "s4|7|False")
+    expect(page.locator("button[data-index]").first).to_contain_text("7")
+    page.wait_for_url(re.compile("image=yours"))
+    drawing = pixels(page, "canvas[aria-label^='Paper']")
+    page.get_by_test_id("stTopNavLink").filter(has_text="Feature maps").click()
+    atlas_of(page, "activation3")
+    page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
+    heat_ready(page, "s4|7|False")
+    expect(page.locator("canvas[aria-label^='Paper']")).to_be_visible()
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=stApp]') && [...document.querySelectorAll('*')]"
+        ".flatMap(e => e.shadowRoot ? [...e.shadowRoot.querySelectorAll('canvas')] : [])"
+        ".concat([...document.querySelectorAll('canvas')]).some(c => c.toDataURL() === before)",
+        arg=drawing,
+    )
+    page.get_by_role("button", name="Clear").click()
+    draw(page, (0.5, 0.15), (0.5, 0.85))
+    heat_ready(page, "s4|1|False")

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
 from explorer import catalogue
@@ -263,6 +263,51 @@ def test_order_and_colours_of_the_atlas_are_remembered():
 def test_every_network_opens_on_the_atlas(slug):
     app = opened("feature_maps", network=slug, weights="random")
     assert catalogue.get(slug).title in captions(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("slug", ["vit_b_32", "swin_t", "shufflenet_v2_x0_5", "unet", "yolo", "lenet5"])
+def test_networks_of_every_kind_open_on_every_page(slug, page):
+    app = opened(page, network=slug, weights="random")
+    title = catalogue.get(slug).title
+    assert title in captions(app) or any(title in read(each.value) for each in app.markdown)
+    (note,) = app.warning
+    assert "random weights" in note.value
+
+
+def test_lenet5_opens_with_a_digit_and_its_own_weights():
+    app = opened("home", network="lenet5")
+    assert "LeNet-5 · MNIST · Grad-CAM at s4 · 3 · the digit, fitted into 32 × 32" in captions(app)
+    assert "61.7 k parameters" in captions(app)
+    assert not app.warning
+
+
+def test_the_sample_follows_what_the_network_looks_at():
+    app = opened("home", image="coffee")
+    app.selectbox(key="select-network").set_value("lenet5").run()
+    assert app.session_state["selection"].image == "digit_3"
+    assert not app.warning
+    app.selectbox(key="select-network").set_value("efficientnet_lite1").run()
+    assert app.session_state["selection"].image == "chelsea"
+    assert not app.exception
+
+
+def test_a_photo_shown_to_lenet5_by_a_link_is_shown_and_explained():
+    app = opened("home", network="lenet5", image="chelsea")
+    assert "knows handwritten digits only; of “Chelsea the cat”" in app.warning[0].value
+    next(button for button in app.button if button.label == "Show it a digit").click().run()
+    assert app.session_state["selection"].image == "digit_3"
+    assert not app.warning
+    assert not app.exception
+
+
+def test_an_uploaded_digit_is_read():
+    app = opened("home", network="lenet5")
+    sheet = Image.new("RGB", (300, 200), "white")
+    pen = ImageDraw.Draw(sheet)
+    pen.line([(90, 40), (150, 40), (115, 150)], fill="navy", width=14, joint="curve")
+    upload(app, png(sheet))
+    assert "Grad-CAM at s4 · 7" in captions(app)
 
 
 def test_layers_with_more_channels_than_a_sheet_are_paged():

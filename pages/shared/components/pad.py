@@ -27,8 +27,8 @@ _JS = r"""
 export default function ({data, parentElement: root, setTriggerValue}) {
   const canvas = root.querySelector('canvas'), pen = canvas.getContext('2d');
   const wipe = () => { pen.fillStyle = '#fff'; pen.fillRect(0, 0, canvas.width, canvas.height); };
-  if (!root.dataset.ready) {
-    root.dataset.ready = 'yes';
+  if (!canvas.dataset.ready) {
+    canvas.dataset.ready = 'yes';
     wipe();
     if (data.picture) {
       const image = new Image();
