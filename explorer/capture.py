@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from explorer.errors import ExplorerError
 from explorer.layouts import Call, Layout, Layouts
+
+_T = TypeVar("_T")
 
 
 class UnknownLayer(ExplorerError):
@@ -170,6 +172,61 @@ def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> 
     if missing is not None:
         raise UnknownLayer(f"This network has no layer {missing!r} with maps for output; choose one from its list.")
     return {name: kept[name] for name in names}
+
+
+def reduced(module: nn.Module, inputs: torch.Tensor, reduce: Callable[[str, torch.Tensor], _T]) -> dict[str, _T]:
+    """``reduce(name, output)`` of every module's every call, by layer name, without keeping an output.
+
+    A first call is called 'relu' even where there is a second one, 'relu#2'.
+    """
+    found: dict[str, _T] = {}
+
+    def note(call: Call) -> None:
+        name = call.path if call.number == 1 else f"{call.path}#{call.number}"
+        found[name] = reduce(name, call.output)
+
+    with torch.no_grad(), _listening(module, None, note):
+        module(inputs)
+    return found
+
+
+def durations(module: nn.Module, inputs: torch.Tensor, clock: Callable[[], float]) -> dict[str, float]:
+    """How long each call of each module took in one forward pass, by layer name as in :func:`reduced`, in seconds.
+
+    Args:
+        module: the network.
+        inputs: its input.
+        clock: seconds; on a graphics card it must wait for the card.
+    """
+    here = threading.get_ident()
+    started: dict[str, float] = {}
+    found: dict[str, float] = {}
+    calls: Counter[str] = Counter()
+    handles = []
+
+    def hooks_for(path: str) -> tuple[Callable[..., None], Callable[..., None]]:
+        def before(*_: Any) -> None:
+            if threading.get_ident() == here:
+                started[path] = clock()
+
+        def after(*_: Any) -> None:
+            if threading.get_ident() == here:
+                calls[path] += 1
+                name = path if calls[path] == 1 else f"{path}#{calls[path]}"
+                found[name] = clock() - started[path]
+
+        return before, after
+
+    try:
+        for path, child in module.named_modules():
+            before, after = hooks_for(path)
+            handles += [child.register_forward_pre_hook(before), child.register_forward_hook(after)]
+        with torch.no_grad():
+            module(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
 
 
 def tapped(module: nn.Module, inputs: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:

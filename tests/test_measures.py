@@ -1,0 +1,54 @@
+"""Time and silence of layers, by hand and against the feature maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from explorer import activations, capture, measures
+from tests.toy import Toy, toy
+
+
+def test_silence_of_the_toy_by_hand():
+    """Channel 0 is red less one half, channel 1 two times green less red."""
+    pixels = np.array([[[255, 0, 0], [0, 0, 0]], [[0, 0, 0], [255, 0, 0]]], np.uint8)
+    found = measures.silence(toy(), Image.fromarray(pixels))
+    # After the ReLU channel 0 has 0.5 at the two red pixels; channel 1 is -1 there, 0 elsewhere: dead.
+    assert found["relu"] == measures.Silence(zeros=6 / 8, dead=1 / 2)
+    assert found["relu#2"] == found["relu"]
+    # Listening must not see what the in-place ReLU leaves behind: before it nothing is dead and two values are zero.
+    assert found["conv"] == measures.Silence(zeros=2 / 8, dead=0)
+
+
+def test_silence_is_that_of_the_feature_maps(lite0, photos):
+    found = measures.silence(lite0, photos["coffee"])
+    for name in ("features.0.2", "features.3", "features.8.2"):
+        maps = activations.feature_maps(lite0, photos["coffee"], [name])[name]
+        assert found[name].zeros == pytest.approx((maps.values == 0).mean(), abs=1e-6)
+        assert found[name].dead == pytest.approx(maps.dead.mean(), abs=1e-6)
+    assert 0.2 < found["features.0.2"].zeros < 0.9
+
+
+def test_durations_are_differences_of_the_clock_with_parts_inside_wholes():
+    ticks = iter(range(100))
+    network = torch.nn.Sequential(torch.nn.Sequential(torch.nn.ReLU()), torch.nn.ReLU()).eval()
+    found = capture.durations(network, torch.zeros(1, 2), lambda: float(next(ticks)))
+    # Begin: whole 0, first 1, inner 2; end: inner 3, first 4; second 5 to 6; whole 7.
+    assert found == {"0.0": 1, "0": 3, "1": 1, "": 7}
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+def test_a_second_call_has_a_time_of_its_own():
+    found = measures.milliseconds(toy(), Image.new("RGB", (2, 2), "red"), repeats=2)
+    assert set(found) == {"conv", "relu", "relu#2", "pool", "fc", ""}
+    assert all(time > 0 for time in found.values())
+    assert found[""] >= found["conv"] + found["relu"]
+
+
+def test_hooks_are_gone_after_a_failure():
+    network = Toy()
+    with pytest.raises(RuntimeError):
+        capture.durations(network, torch.zeros(1, 5, 2, 2), lambda: 0.0)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
