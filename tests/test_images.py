@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pytest
+import sklearn.datasets
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin, WebPImagePlugin
 
 from explorer import images
@@ -949,9 +950,25 @@ SIZES = {
     "flower": (640, 427),
 }
 
+DIGITS = [f"digit_{digit}" for digit in range(10)]
+
 
 def test_samples_come_in_order():
-    assert list(images.samples()) == list(SIZES)
+    assert list(images.samples()) == [*SIZES, *DIGITS]
+
+
+@pytest.mark.parametrize("slug", [f"digit_{digit}" for digit in range(10)])
+def test_a_digit_is_a_row_of_scikit_learns_table(slug):
+    """As dark ink with a margin; where the table's 8 x 8 cells have their middles, the picture has their values."""
+    sample, digits = images.samples()[slug], sklearn.datasets.load_digits()
+    assert digits.target[sample.row] == int(slug[-1])
+    assert sample.subject == "digits"
+    assert sample.licence == "CC BY 4.0"
+    pixels = np.asarray(sample.open().convert("L"), dtype=float)
+    assert pixels.shape == (192, 192)
+    assert (pixels[:32] == 255).all()  # white paper
+    blocks = (255 - pixels[32:160, 32:160]).reshape(8, 16, 8, 16).mean(axis=(1, 3)) * 16 / 255
+    assert np.corrcoef(blocks.ravel(), digits.images[sample.row].ravel())[0, 1] > 0.97
 
 
 @pytest.mark.parametrize("slug", SIZES)
@@ -983,7 +1000,7 @@ def from_adobe_rgb(pixels: Pixels) -> npt.NDArray[np.float64]:
     ("missing", "left"),
     [
         ({"sklearn"}, ["chelsea", "coffee", "rocket", "motorcycle", "camera", "astronaut"]),
-        ({"skimage"}, ["china", "flower"]),
+        ({"skimage"}, ["china", "flower", *DIGITS]),
         ({"skimage", "sklearn"}, []),
     ],
 )
