@@ -50,7 +50,7 @@ def count(module: nn.Module, input_shape: Sequence[int]) -> Cost:
     image = torch.empty(*input_shape, device="meta")
     counter = _Counter()
     with torch.inference_mode(False), torch.no_grad(), counter:
-        _meta_twin(module)(image)
+        meta_twin(module)(image)
     return Cost(parameters, counter.flops // 2)
 
 
@@ -74,7 +74,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def _meta_twin(module: nn.Module) -> nn.Module:
+def meta_twin(module: nn.Module) -> nn.Module:
     """Return a copy in evaluation mode and float32, with tensors that have shapes but no numbers, and without hooks."""
     # deepcopy looks into its memo first: with every tensor's twin in there, it copies the structure and no weights.
     twins = {id(tensor): _on_meta(tensor) for tensor in chain(module.parameters(), module.buffers())}

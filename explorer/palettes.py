@@ -26,6 +26,33 @@ DIVERGING = _table(_BLUE_WHITE_RED)
 HEAT = _table(_INFERNO)
 """Evidence over a photo: uint8 (256, 3)."""
 
+OTHER = "#808088"
+"""Every family that has no colour of its own."""
+# Chosen by computer: each has a contrast of 3 : 1 or more to white and to the dark theme, and the nearest two stay
+# apart for every kind of colour vision. Kin share one: U-Net is built of VGG's pairs of 3x3, YOLO began as a GoogLeNet.
+FAMILY_COLOURS: dict[str, str] = {
+    "LeNet": "#a83090",
+    "AlexNet": "#a83090",
+    "VGG": "#207038",
+    "U-Net": "#207038",
+    "GoogLeNet": "#f058c8",
+    "YOLO": "#f058c8",
+    "ResNet": "#0060c0",
+    "DenseNet": "#3098f8",
+    "MobileNet": "#38a850",
+    "EfficientNet": "#f86800",
+    "EfficientNet-Lite": "#f86800",
+    "ConvNeXt": "#c81010",
+    "ViT": "#8830f8",
+    "other": OTHER,
+}
+"""The colour of a card's family, as #rrggbb; those that are not here have ``OTHER``."""
+
+
+def family_colour(family: str) -> str:
+    """The colour of a family, the same on every page."""
+    return FAMILY_COLOURS.get(family, OTHER)
+
 
 def colour(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Colours ``values`` in [0, 1], any shape, with ``table``: uint8 (..., 3)."""

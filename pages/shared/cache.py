@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from explorer.activations import FeatureMaps
     from explorer.attribution import Attribution
+    from explorer.comparison import Profile
+    from explorer.graph import Graph
+    from explorer.measures import Silence
     from explorer.models import Model
 
 T = TypeVar("T")
@@ -127,3 +130,68 @@ def depths(model: Model, picture: Picture) -> tuple[tuple[str, tuple[int, ...], 
         enlarged = tile.resize((224, 224), Image.Resampling.NEAREST)
         found.append((layer.name, layer.shape, channel, images.encode_png(enlarged)))
     return tuple(found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def graph(slug: str) -> Graph:
+    """The graph of a card's network at its own input size; needs no weights."""
+    import torch
+
+    from explorer.graph import trace
+
+    card = catalogue.get(slug)
+    try:
+        with torch.device("meta"):
+            module = card.build()
+    except NotImplementedError:  # RegNet draws its widths with operations that meta tensors do not have
+        module = card.build()
+    return trace(module, (1, card.channels, card.input_size, card.input_size))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def exhibit(family: str, index: int) -> Graph:
+    """The graph of a family's block."""
+    from explorer import exhibits
+
+    return exhibits.graph(exhibits.EXHIBITS[family][index])
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=_BY_CONTENT)
+def milliseconds(model: Model, picture: Picture) -> dict[str, float]:
+    """How long each layer takes, measured once."""
+    from explorer import measures
+
+    return measures.milliseconds(model, picture.open())
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def silence(model: Model, picture: Picture) -> dict[str, Silence]:
+    """How much of each layer is zero for the photo."""
+    from explorer import measures
+
+    return measures.silence(model, picture.open())
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=_BY_CONTENT)
+def strongest(model: Model, picture: Picture, layer: str, count: int) -> tuple[tuple[int, bytes], ...]:
+    """The channels of a layer that answer most strongly: (channel, PNG), strongest first."""
+    import numpy as np
+    from PIL import Image
+
+    from explorer import atlas, palettes
+
+    maps = feature_maps(model, picture, layer).result
+    chosen = atlas.order(maps, "strength")[:count]
+    levels = atlas.quantise(maps, np.asarray(chosen)).levels
+    tiles = [
+        Image.fromarray(palettes.SEQUENTIAL[level]).resize((112, 112), Image.Resampling.NEAREST) for level in levels
+    ]
+    return tuple((int(channel), images.encode_png(tile)) for channel, tile in zip(chosen, tiles, strict=True))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def profile(model: Model, picture: Picture) -> Profile:
+    """One network's column of a comparison; its time is measured once."""
+    from explorer import comparison
+
+    return comparison.profile(model, picture.open())

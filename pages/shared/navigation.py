@@ -29,6 +29,13 @@ _PAGES = (
         "and what **every layer** makes of it.",
     ),
     _Entry(
+        "architectures",
+        "Architectures",
+        "account_tree",
+        "Architectures",
+        "What a network is made of and what that costs: **unfold** any box down to its layers, on your photo.",
+    ),
+    _Entry(
         "feature_maps",
         "Feature maps",
         "grid_view",

@@ -33,6 +33,7 @@ ORDERS = {"index": "By index", "strength": "By strength"}
 COLOURS = {"channel": "Per channel", "layer": "Whole layer", "symmetric": "About zero"}
 EVIDENCE = {"for": "For the class", "both": "For and against"}
 _CHOICES = {"weights": WEIGHTS, "order": ORDERS, "colours": COLOURS, "evidence": EVIDENCE}
+MOST_COMPARED = 4  # networks side by side: more are too small to see
 _YOURS = "yours"  # stands for an upload in a link: the photo itself is nobody else's business
 
 
@@ -51,6 +52,7 @@ class Selection:
     order: str = "index"
     colours: str = "channel"
     evidence: str = "for"
+    compare: tuple[str, ...] = ()
 
     def to_query(self) -> dict[str, str]:
         """What differs from the defaults, for the URL."""
@@ -69,6 +71,8 @@ class Selection:
             query["unit"] = ",".join(map(str, self.unit))
         if self.target is not None:
             query["class"] = query.pop("target")
+        if self.compare:
+            query["compare"] = ",".join(self.compare)
         return query
 
 
@@ -83,6 +87,11 @@ def _parsed(name: str, text: str) -> dict[str, Any]:
     """The field that one part of a link sets; nothing for names that are not ours."""
     if name in ("channel", "class"):
         return {"target" if name == "class" else name: _number(text)}
+    if name == "compare":
+        slugs = tuple(dict.fromkeys(text.split(",")))
+        if not 2 <= len(slugs) <= MOST_COMPARED or not all(slug in catalogue.titles() for slug in slugs):
+            raise ValueError(text)
+        return {"compare": slugs}
     if name == "unit":
         row, column = map(_number, text.split(","))
         return {"unit": (row, column)}

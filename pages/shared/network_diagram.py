@@ -1,0 +1,127 @@
+"""The exhibit of the Architectures page: the diagram with its controls, and the panel of the selected box beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer import palettes
+from pages.shared import blocks, box_panel, cache, painting, selection
+from pages.shared.components.diagram import diagram
+
+if TYPE_CHECKING:
+    from explorer.catalogue import Architecture
+    from explorer.graph import Graph
+    from explorer.graph.folding import FoldedGraph
+    from explorer.graph.layout import Direction
+    from explorer.models import Model
+
+_DIRECTIONS: dict[Direction, str] = {
+    "right": ":material/arrow_right_alt: Left to right",
+    "down": ":material/arrow_downward: Top to bottom",
+}
+
+
+def wanted_model(slug: str) -> Model | None:
+    """The loaded network, once something was asked that its graph alone does not know; called outside fragments.
+
+    A graph needs no weights: the diagram is there before they are, and nothing is fetched for who only looks at it.
+    """
+    if st.session_state.get("_wants_model") != slug and not selection.current().layer:
+        return None
+    model = cache.network()
+    blocks.weights_note(model)
+    return model
+
+
+def explore(card: Architecture, graph: Graph, model: Model | None) -> None:
+    """Draws the controls, the diagram, and the panel; a click in it reruns nothing else."""
+    from explorer.graph.folding import fold
+    from explorer.graph.layout import place
+
+    folded = fold(graph, _unfolded(card.slug, graph))
+    chosen = _selected(folded)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        direction = st.segmented_control(
+            "Direction", list(_DIRECTIONS), format_func=_DIRECTIONS.__getitem__, default="right", required=True,
+            key="diagram-direction",
+        )  # fmt: skip
+        paint = st.selectbox(
+            "Colour by", list(painting.PAINTS), format_func=painting.PAINTS.__getitem__, key="paint", width=280
+        )
+    if model is None and (chosen or painting.needs_model(paint)):
+        st.session_state["_wants_model"] = card.slug
+        st.rerun()
+    if graph.failure:
+        st.warning(graph.failure, icon=":material/info:")
+    diagram(
+        place(folded, direction),
+        "diagram",
+        selected=chosen,
+        paint=painting.paint(paint, graph, folded, model, selection.picture()),
+        on_select=lambda: _choose(card.slug, st.session_state["diagram"].selected),
+        on_unfold=lambda: _toggle(card.slug, folded, st.session_state["diagram"].toggled),
+        height=380,
+        name=card.slug,
+        family=palettes.family_colour(card.family),
+    )
+    st.caption(painting.explanation(paint))
+    if model is None or not chosen:
+        st.caption("Click a box to see what it is, what it costs, and what it makes of your picture.")
+        return
+    shown = folded
+    if chosen in {frame.key for frame in folded.frames}:  # as the one box that it was
+        shown = fold(graph, folded.unfolded - {chosen})
+    box_panel.draw(graph, shown, shown.box(chosen), model, selection.picture(), lambda key: _choose(card.slug, key))
+
+
+def _unfolded(slug: str, graph: Graph) -> frozenset[str]:
+    """What is open: what the visitor opened, else the stages, and in any case what holds the selected layer."""
+    from explorer.graph.folding import opening
+
+    mine: dict[str, frozenset[str]] = st.session_state.setdefault("_unfolded", {})
+    layer = selection.current().layer
+    if slug not in mine:
+        mine[slug] = opening(graph)
+    shown: dict[str, str] = st.session_state.setdefault("_shown_layer", {})
+    if layer and shown.get(slug) != layer:  # came from a link or another page
+        mine[slug] |= _around(graph, layer.removesuffix("#1"))
+        st.session_state.setdefault("_box", {})[slug] = layer.removesuffix("#1")
+    shown[slug] = layer
+    return mine[slug]
+
+
+def _around(graph: Graph, layer: str) -> frozenset[str]:
+    """What must be open for a layer, a single operation or a module of many, to be a box of its own."""
+    from explorer.graph.folding import around
+
+    inside = (node.name for node in graph.nodes if f"{node.name}.".startswith(f"{layer}."))
+    first = next(inside, "")
+    return frozenset(key for key in around(graph, first) if not f"{key}.".startswith(f"{layer}."))
+
+
+def _selected(folded: FoldedGraph) -> str:
+    """Key of the selected box: the one that was clicked, or that holds it once it has been folded away; '' if none."""
+    wanted = st.session_state.get("_box", {}).get(selection.current().network, "")
+    keys = {box.key for box in folded.boxes if box.nodes} | {frame.key for frame in folded.frames}
+    if wanted in keys:
+        return wanted
+    if folded.locate(wanted):
+        return folded.locate(wanted)
+    holders = [box.key for box in folded.boxes if any(f"{name}.".startswith(f"{wanted}.") for name in box.nodes)]
+    return holders[-1] if wanted and holders else ""
+
+
+def _choose(slug: str, key: str) -> None:
+    """Selects a box or frame; where the other pages know it as a layer, they follow."""
+    st.session_state.setdefault("_box", {})[slug] = key
+    graph = cache.graph(slug)
+    name = key.rpartition(":")[0] or key
+    if name in graph.modules or any(node.module and node.name == name for node in graph.nodes):
+        st.session_state.setdefault("_shown_layer", {})[slug] = name
+        selection.change(layer=name, channel=None, unit=None)
+
+
+def _toggle(slug: str, folded: FoldedGraph, key: str) -> None:
+    st.session_state["_unfolded"][slug] = folded.toggled(key)
