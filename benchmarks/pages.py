@@ -43,9 +43,9 @@ SETTLED = """
 """
 
 
-def change(page: Page, text: str) -> float:
-    """Picks ``text`` in the select box called Layer; milliseconds until the page has settled."""
-    box = page.get_by_role("combobox", name=re.compile("Layer"))
+def change(page: Page, text: str, label: str = "Layer") -> float:
+    """Picks ``text`` in the select box called ``label``; milliseconds until the page has settled."""
+    box = page.get_by_role("combobox", name=re.compile(label))
     box.click()
     box.fill(text)
     page.get_by_role("option").first.wait_for()

@@ -12,7 +12,7 @@ with st.spinner(f"Reading {card.title}"):
     graph = cache.graph(card.slug)
 blocks.complaints()
 architecture_head.draw(card, graph)
-model = network_diagram.wanted_model(card.slug)
+model = network_diagram.wanted_model(card.slug, graph)
 
 
 @st.fragment

@@ -23,12 +23,14 @@ _DIRECTIONS: dict[Direction, str] = {
 }
 
 
-def wanted_model(slug: str) -> Model | None:
+def wanted_model(slug: str, graph: Graph) -> Model | None:
     """The loaded network, once something was asked that its graph alone does not know; called outside fragments.
 
     A graph needs no weights: the diagram is there before they are, and nothing is fetched for who only looks at it.
     """
-    if st.session_state.get("_wants_model") != slug and not selection.current().layer:
+    layer = selection.current().layer.removesuffix("#1")
+    known = layer and any(f"{node.name}.".startswith(f"{layer}.") for node in graph.nodes)
+    if st.session_state.get("_wants_model") != slug and not known:
         return None
     model = cache.network()
     blocks.weights_note(model)
