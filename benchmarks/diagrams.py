@@ -1,8 +1,8 @@
 """The diagram in a real Chromium: python -m benchmarks.diagrams [--rounds 5] [slugs].
 
 Wall clock on a warm server: first paint (the network chosen in the sidebar, from the key press to the last change of
-the page), unfolding a stage, folding it again, and selecting a box, each from the click to the last change of the page. The
-first time a server sees a network it traces it, and the first selection loads it: both are reported apart.
+the page), unfolding a stage, folding it again, and selecting a box, each from the click to the last change of the page.
+The first time a server sees a network it traces it, and the first selection loads it: both are reported apart.
 """
 
 from __future__ import annotations

@@ -291,6 +291,7 @@ def test_search_by_words_and_figures():
     assert search(of, "channels = 1000") == ("fc",)
     assert {of.node(name).shape[2] for name in search(of, "size<14 conv")} == {7}
     assert search(of, "memory>3M size=112") == search(of, "size=112")
+    assert search(of, "size!=7 fc") == ()  # a vector has no size, not another one
     assert search(of, "") == search(of, "   ") == search(of, "no such thing") == ()
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from explorer.graph import INPUT, Graph
 from explorer.graph.folding import FoldedGraph, fold
-from explorer.graph.layout import HEADING, Direction, Drawing, Placed, PlacedFrame, fitted, place, text_width
+from explorer.graph.layout import HEADING, Direction, Drawing, Placed, PlacedFrame, place
+from explorer.graph.outlines import fitted, text_width
 from tests.test_graph_folding import everything, graph, inception, levels, nested, node, residual, traced
 
 NEAR = 1e-6
@@ -180,9 +181,29 @@ def test_long_rows_go_on_in_the_next_one_but_blocks_stay_in_one_piece():
     rows = [y for _, y in (middle(drawing, box.box.key) for box in drawing.boxes)]
     assert rows == sorted(rows)
     assert len(set(rows)) > 1
-    # From the first node to the last leads a skip: no place to break.
-    ring = graph(*chain, node("sum", "add", "n23", "n0", step=True))
-    assert drawn(ring, frozenset(), "right", 900).width > 2 * 900
+    # From the first node to the last leads a skip: no place to break. What little follows stays with it.
+    ring = graph(*chain, node("sum", "add", "n23", "n0", step=True), node("last", "ReLU", "sum"))
+    drawing = drawn(ring, frozenset(), "right", 900)
+    assert drawing.width > 2 * 900
+    assert middle(drawing, "sum")[1] == middle(drawing, "last")[1]
+
+
+def test_a_network_that_cannot_be_broken_in_its_middle_is_one_row():
+    of = traced("unet")
+    assert drawn(of, frozenset(), "right", 1100) == drawn(of, frozenset(), "right", math.inf)
+
+
+def test_a_row_begins_on_its_own_line_wherever_the_one_before_ended():
+    """A module of several rows is left at its last one; the line then leads straight to the next part."""
+    inside = [
+        node(f"body.n{i}", "Conv2d", f"body.n{i - 1}" if i else INPUT, parent="body", kernel_size=i) for i in range(16)
+    ]
+    of = graph(*inside, node("fc", "Linear", "body.n15"))
+    drawing = drawn(of, frozenset({"body"}), "right", 400)
+    last = next(route for route in drawing.routes if route.target == "fc")
+    # Right, down, back, down, right: no detour.
+    assert len(last.points) == 6
+    assert middle(drawing, "fc")[1] > middle(drawing, "body.n15")[1] > middle(drawing, "body.n0")[1]
 
 
 def test_the_same_graph_is_drawn_the_same():

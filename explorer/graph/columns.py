@@ -11,6 +11,7 @@ BEFORE, AFTER = 13.0, 15.0  # from a part to the first line across, from the las
 _GAP = 32.0  # between columns without lines across
 _SLACK = 1.2  # a row that is little too long stays in one piece
 _LITTLE = 0.25  # of a row
+_GAIN = 0.8  # of its length: if a piece that cannot be broken is longer, the row is not broken elsewhere either
 
 _Name = TypeVar("_Name", bound=Hashable)
 
@@ -59,10 +60,12 @@ def arranged(
     def columns(length: float) -> Columns:
         return Columns(wide, room, lead, _broken(wide, room, narrow, lead, length))
 
-    best = columns(math.inf)
-    if best.length <= _SLACK * limit:
-        return best
+    whole = columns(math.inf)
+    if whole.length <= _SLACK * limit:
+        return whole
     best, low = columns(limit), limit / 2
+    if best.length > _GAIN * whole.length:
+        return whole
     while limit - low > STEP:
         middle = (low + limit) / 2
         other = columns(middle)

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from explorer.graph.folding import Box, FoldedGraph, Frame
 from explorer.graph.levels import ENTRY, Item, Level, Net, Point
+from explorer.graph.outlines import Form, heading, heading_width, outline
 from explorer.graph.routing import lay_out
 
 Direction = Literal["right", "down"]
-Form = Literal["box", "circle", "bar", "pill"]
-SIGNS = {"add": "+", "iadd": "+", "mul": "×", "imul": "×", "sub": "−", "isub": "−", "div": "÷"}
-"""Steps that are drawn as a circle with this sign."""
-
-_NOTHING = 1e-6  # of a pixel
-_MARGIN = 16.0
 HEADING = 26.0
 """Height of the strip with a frame's name."""
+_NOTHING = 1e-6  # of a pixel
+_ROW = 1100.0  # a row of a wide page
+_MARGIN = 16.0
 _INSIDE = 12.0  # from a frame to what is in it
 _BESIDE = 4.0  # from a line that enters to a heading
-_WIDEST, _HEADING = 178.0, 240.0  # texts of boxes and of frames
-_HANDLE = 20.0  # beside the label of what can be unfolded
-_CIRCLE = 26.0
-_BAR = 18.0, 64.0
-# Advance widths in thousandths of the letter size, taken a little wide: fonts differ.
-_NARROW, _WIDE = frozenset("iljtfrI.,:;|!'()[]/ "), frozenset("mwMWO@%…")
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class PlacedFrame:
         width: of the outline.
         height: of the outline.
         heading: its name, as far as it fits.
-        heading_x: of the strip for it along the upper edge, where no box and no line of the frame is.
+        heading_x: of the strip for it along the upper edge, where no box is.
         heading_width: of that strip.
         anchor: the point at which the main line enters.
     """
@@ -108,33 +99,18 @@ class Drawing:
     routes: tuple[Route, ...]
 
 
-def place(folded: FoldedGraph, direction: Direction = "right", limit: float = math.inf) -> Drawing:
+def place(folded: FoldedGraph, direction: Direction = "right", limit: float | None = None) -> Drawing:
     """Lay out a folded graph.
 
     Args:
         folded: what to draw.
         direction: in which the network runs; 'down' suits narrow screens.
         limit: length in pixels from which on a row goes on in the next one, as text does; only where a single line
-            leads on, so that blocks with skips stay in one piece.
+            leads on, so that blocks with skips stay in one piece. None suits a wide page, and is endless downwards.
     """
+    if limit is None:
+        limit = _ROW if direction == "right" else math.inf
     return _Layout(folded, direction, limit).drawing()
-
-
-@lru_cache(4096)
-def text_width(text: str, size: float = 13.0) -> float:
-    """About the width of a text in a proportional font of so many pixels, rather too much than too little."""
-    ems = sum(0.34 if c in _NARROW else 0.9 if c in _WIDE else 0.66 if c.isupper() else 0.56 for c in text)
-    return ems * size
-
-
-def fitted(text: str, width: float, size: float = 13.0) -> str:
-    """The text, cut with an ellipsis if it is wider than so many pixels."""
-    if text_width(text, size) <= width:
-        return text
-    end = len(text)
-    while end > 1 and text_width(text[:end] + "…", size) > width:
-        end -= 1
-    return text[:end].rstrip() + "…"
 
 
 class _Layout:
@@ -142,9 +118,9 @@ class _Layout:
 
     def __init__(self, folded: FoldedGraph, direction: Direction, limit: float) -> None:
         self.folded, self.right, self.limit = folded, direction == "right", limit
-        self.outlines = {box.key: _outline(box, self.right) for box in folded.boxes}
+        self.outlines = {box.key: outline(box, self.right) for box in folded.boxes}
         self.inside = {"": folded.top} | {frame.key: frame.boxes for frame in folded.frames}
-        self.headings = {frame.key: fitted(_heading(frame), _HEADING, 12.5) for frame in folded.frames}
+        self.headings = {frame.key: heading(frame) for frame in folded.frames}
         self.nets = self._nets()
         self.levels: dict[str, Level] = {}
 
@@ -197,21 +173,18 @@ class _Layout:
         if not key:
             self.levels[key] = level = lay_out(items, self.nets[key], _MARGIN, _MARGIN, limit)
             return Item(level.length, level.above + _MARGIN, level.below + _MARGIN)
-        heading = self._heading_width(key)
+        name = heading_width(self.headings[key])
         level = lay_out(items, self.nets[key], _INSIDE if self.right else HEADING, _INSIDE, limit)
         if self.right:
             level.above += HEADING
             level.below += _INSIDE
-            level.stretch(heading)
+            level.stretch(name)
         else:
             level.above += _INSIDE
             # The heading stands beside the line that enters.
-            level.below = max(level.below + _INSIDE, _BESIDE + heading)
+            level.below = max(level.below + _INSIDE, _BESIDE + name)
         self.levels[key] = level
         return Item(level.length, level.above, level.below, level.entries, level.exits)
-
-    def _heading_width(self, key: str) -> float:
-        return text_width(self.headings[key], 12.5) + _HANDLE + 2 * _INSIDE
 
     def drawing(self) -> Drawing:
         """Measures, places and writes everything down."""
@@ -231,8 +204,9 @@ class _Layout:
             level, (u, v) = self.levels[frame.key], origin[frame.key]
             (x, y), (width, height) = self._xy(u, v - level.above), self._xy(level.length, level.above + level.below)
             start = x if self.right else v + _BESIDE
-            heading = self.headings[frame.key], start, self._heading_width(frame.key)
-            frames[frame.key] = PlacedFrame(frame, x, y, width, height, *heading, self._xy(u, v))
+            name = self.headings[frame.key]
+            strip = name, start, heading_width(name)
+            frames[frame.key] = PlacedFrame(frame, x, y, width, height, *strip, self._xy(u, v))
         routes = []
         for edge in self.folded.edges:
             corners = []
@@ -247,28 +221,6 @@ class _Layout:
 
     def _xy(self, u: float, v: float) -> Point:
         return (u, v) if self.right else (v, u)
-
-
-def _heading(frame: Frame) -> str:
-    return " · ".join(filter(None, (frame.label, frame.detail)))
-
-
-def _outline(box: Box, right: bool) -> tuple[Form, float, float, tuple[str, ...]]:
-    """Form, width, height and text of a box."""
-    shape = " × ".join(map(str, box.shape[1:]))
-    if box.operation in SIGNS:
-        return "circle", _CIRCLE, _CIRCLE, (SIGNS[box.operation],)
-    if box.operation in ("cat", "concat", "stack"):
-        return "bar", *(_BAR if right else _BAR[::-1]), (box.operation,)
-    small = box.kind in ("view", "other") and not box.parts
-    sizes = (11.0, 10.0) if small else (13.0, 11.0, 11.0)
-    texts = (box.label, shape) if small else (box.label, box.detail, shape)
-    lines = tuple(fitted(text, _WIDEST, size) for text, size in zip(texts, sizes, strict=True))
-    room = [text_width(line, size) for line, size in zip(lines, sizes, strict=True)]
-    room[0] += 2 * _HANDLE if box.parts else 0  # the label stands in the middle
-    if small:
-        return "pill", max(room) + 16, 34.0, lines
-    return "box", max(*room, 56.0) + 20, 58.0, lines
 
 
 def _straightened(corners: list[Point]) -> list[Point]:

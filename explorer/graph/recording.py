@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from explorer.graph.fields.following import Call
 from explorer.graph.ledger import Given, Ledger, tensors_in
 from explorer.graph.replay import Made, Recipe, Step, Stored, mapped
+from explorer.graph.shapes import Shapes
 
 
 @dataclass(slots=True)
@@ -40,11 +41,12 @@ class _Calls(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
+        self._shapes = Shapes()
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        output = func(*args, **(kwargs or {}))
+        output = self._shapes.run(func, args, kwargs or {})
         self.calls.append(Call(func, args, kwargs or {}, output))
         return output
 
@@ -127,6 +129,7 @@ class Recorder(TorchFunctionMode):
             finally:
                 self._frames.pop()
                 self._inside = False
+            self._error = 0  # whatever was raised before has been caught
             opened = frame.has_parts or not (leaf or path)
             return output if opened else self._closed(module, frame, output)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,11 @@ from torch.utils.flop_counter import flop_registry
 from explorer.cost import meta_twin
 from explorer.graph.fields.following import Call, Fields
 from explorer.graph.model import INPUT, Graph, Node
+from explorer.graph.names import give_names, parent
 from explorer.graph.recording import Recorder
 from explorer.graph.replay import Made, Recipe, Replay, Step, leaves
 from explorer.graph.settings import of_step
+from explorer.graph.shapes import key_of
 from explorer.receptive_field import ReceptiveField
 
 
@@ -118,9 +119,9 @@ def _reason(error: Exception) -> str:
 
 
 def _nodes(recorder: Recorder) -> Iterator[Node]:
-    _give_names(recorder)
+    give_names(recorder.steps)
     image = recorder.image.outputs[0]
-    fields = _Axes(image, recorder.calls)
+    fields, work = _Axes(image, recorder.calls), _Work()
     parameters = {id(parameter) for parameter in recorder.network.parameters()}
     for step in recorder.steps:
         calls = [call for first, last in step.spans for call in recorder.calls[first:last]]
@@ -135,18 +136,30 @@ def _nodes(recorder: Recorder) -> Iterator[Node]:
             inputs=tuple(source.name for source in step.inputs),
             shape=tuple(step.outputs[0].shape) if step.outputs else (),
             params=sum(tensor.numel() for tensor in own.values()),
-            macs=sum(_flops(call) for call in calls) // 2,
+            macs=work.macs(calls),
             activation_bytes=4 * sum(tensor.numel() for tensor in step.outputs),
             receptive_field=fields.of(step),
-            parent=_parent(step, recorder.modules),
+            parent=parent(step, recorder.modules),
             module=step.path if step.module is not None else "",
             settings=of_step(step),
         )
 
 
-def _flops(call: Call) -> int:
-    formula = flop_registry.get(call.operation.overloadpacket)
-    return formula(*call.args, **call.kwargs, out_val=call.output) if formula is not None else 0
+class _Work:
+    """Multiply-accumulates by PyTorch's formulas, worked out once for the same shapes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, int] = {}
+
+    def macs(self, calls: Sequence[Call]) -> int:
+        return sum(self._flops(call) for call in calls if call.operation.overloadpacket in flop_registry) // 2
+
+    def _flops(self, call: Call) -> int:
+        key = key_of(call.operation, call.args, call.kwargs)
+        if key not in self._known:
+            formula = flop_registry[call.operation.overloadpacket]
+            self._known[key] = formula(*call.args, **call.kwargs, out_val=call.output)
+        return self._known[key]
 
 
 def _arguments(call: Call) -> Iterator[Tensor]:
@@ -171,34 +184,3 @@ class _Axes:
         found = [fields.field(step.outputs[0]) for fields in self._fields if step.outputs]
         known = [field for field in found if field is not None]
         return max(known, key=lambda field: (field.whole, field.size)) if len(known) == len(found) > 0 else None
-
-
-def _give_names(recorder: Recorder) -> None:
-    """Names of modules are those of `explorer.capture`: '#1', '#2' where one is called more than once."""
-    calls = Counter(step.path for step in recorder.steps if step.module is not None)
-    number: Counter[str] = Counter()
-    taken = {INPUT}
-    for step in recorder.steps:
-        if step.module is not None:
-            number[step.path] += 1
-            name = step.path or step.operation
-            step.name = name if calls[step.path] == 1 and name not in taken else f"{name}#{number[step.path]}"
-            taken.add(step.name)
-    for step in recorder.steps:
-        if step.module is None:
-            base = f"{step.path}.{step.operation}" if step.path else step.operation
-            number[base] += 1
-            name = base if number[base] == 1 else f"{base}#{number[base]}"
-            while name in taken:
-                number[base] += 1
-                name = f"{base}#{number[base]}"
-            step.name = name
-            taken.add(name)
-
-
-def _parent(step: Step, modules: Mapping[str, str]) -> str:
-    """The innermost module that ran around it; lists of modules do not run."""
-    path = step.path if step.module is None else step.path.rpartition(".")[0]
-    while path and path not in modules:
-        path = path.rpartition(".")[0]
-    return path

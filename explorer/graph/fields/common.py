@@ -32,7 +32,13 @@ def pointwise(of: Of, given: Mapping[str, Any], output: Tensor) -> Terms:
 
 def flat(parts: Any) -> list[Any]:
     """Everything in it, lists among it opened."""
-    return [each for part in parts for each in (part if isinstance(part, (list, tuple)) else (part,))]
+    found: list[Any] = []
+    for part in parts:
+        if isinstance(part, (list, tuple)):
+            found.extend(part)
+        else:
+            found.append(part)
+    return found
 
 
 def first(given: Mapping[str, Any]) -> Tensor:

@@ -154,7 +154,7 @@ class Diagram {
     const {data} = this;
     clearTimeout(this.still);
     this.svg.classList.toggle('moving', !fresh);
-    this.still = setTimeout(() => this.svg.classList.remove('moving'), 210);
+    this.still = setTimeout(() => this.svg.classList.remove('moving'), 170);
     this.frames = this.kept(this.frames, data.frames, (frame) => this.makeFrame(frame), fresh);
     this.boxes = this.kept(this.boxes, data.boxes, (box) => this.makeBox(box), fresh);
     const frames = [...this.frames.values()], boxes = [...this.boxes.values()];
@@ -456,7 +456,7 @@ class Diagram {
   glide() {
     this.svg.classList.add('moving');
     clearTimeout(this.still);
-    this.still = setTimeout(() => this.svg.classList.remove('moving'), 210);
+    this.still = setTimeout(() => this.svg.classList.remove('moving'), 170);
   }
 
   // In the corner: the whole network small, and the part of it that is in view; a long one as a bar.
