@@ -229,6 +229,29 @@ def durations(module: nn.Module, inputs: torch.Tensor, clock: Callable[[], float
     return found
 
 
+def reached(module: nn.Module, inputs: torch.Tensor, name: str) -> torch.Tensor:
+    """The output of the layer ``name``, still joined to ``inputs``, so that gradients lead back to it.
+
+    The pass ends there: nothing later can overwrite it. Gradients must be enabled in this thread.
+
+    Raises:
+        UnknownLayer: the network does not compute a layer of this name.
+    """
+    path, wanted = split(name)
+    found: list[torch.Tensor] = []
+
+    def take(call: Call) -> None:
+        if call.number == wanted:
+            found.append(call.output)
+            raise _Enough
+
+    with _listening(module, {path}, take), suppress(_Enough):
+        module(inputs)
+    if not found:
+        raise UnknownLayer(f"This network has no layer {name!r}; choose one from its list.")
+    return found[0]
+
+
 def tapped(module: nn.Module, inputs: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """A forward pass whose graph starts at the layer ``name``: (its output as a leaf, the network's output).
 

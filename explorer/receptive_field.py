@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from explorer.effective import EffectiveField
+    from explorer.models import Model
 
 
 @dataclass(frozen=True)
@@ -94,3 +101,10 @@ def stack(layers: Sequence[tuple[int, int, int, int]]) -> tuple[ReceptiveField, 
         field = through(field, kernel, stride, padding, dilation)
         fields.append(field)
     return tuple(fields)
+
+
+def effective(model: Model, image: Image.Image, layer: str, unit: tuple[int, int]) -> EffectiveField:
+    """Where the photo would have to change for this unit to change; see `explorer.effective.effective`."""
+    from explorer import effective as measured  # needs torch and the graph, which needs this module
+
+    return measured.effective(model, image, layer, unit)

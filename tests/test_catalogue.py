@@ -115,3 +115,10 @@ def test_one_of_torchvisions_runs_like_any_other(photos):
 def test_unknown_names_are_refused_in_one_sentence(name):
     with pytest.raises(catalogue.UnknownArchitecture, match="near names are"):
         catalogue.get(name)
+
+
+@pytest.mark.parametrize("name", ["vit_h_14", "vit_l_32", "maxvit_t", "swin_v2_t"])
+def test_torchvisions_networks_take_the_size_on_their_card(name):
+    card = catalogue.get(name)
+    network = on_meta(card.build)(num_classes=3).eval()
+    assert network(torch.empty(1, 3, card.input_size, card.input_size, device="meta")).shape == (1, 3)

@@ -268,6 +268,8 @@ class _TorchvisionArchitecture(Architecture):
 
         if num_classes is not None:
             options["num_classes"] = num_classes
+        if self.slug.startswith("vit_"):
+            options.setdefault("image_size", self.input_size)  # the size of its weights, not torchvision's default
         if self.slug in _WITHOUT_AUXILIARY:
             options |= {"aux_logits": False, "init_weights": False}
         network: nn.Module = get_model(self.slug, weights=None, **options)

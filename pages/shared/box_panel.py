@@ -59,7 +59,7 @@ def layer_of(graph: Graph, box: Box, model: Model) -> str:
     """The layer, as the other pages know it, whose output is the box's; '' if no module hands that on."""
     from explorer import activations
 
-    known = {layer.name.removesuffix("#1"): layer.name for layer in activations.layers(model)}
+    known = {layer.name for layer in activations.layers(model)}
     if not box.nodes:
         return ""
     inside, last = set(box.nodes), graph.node(box.nodes[-1])
@@ -73,7 +73,7 @@ def layer_of(graph: Graph, box: Box, model: Model) -> str:
             node.name for node in graph.nodes if node.name == option or f"{node.parent}.".startswith(f"{option}.")
         }
         if option in known and within <= inside:
-            return known[option]
+            return option
     return ""
 
 
@@ -145,7 +145,9 @@ def _activations(model: Model, picture: Picture, layer: str) -> None:
     gallery(tiles, "panel-tiles", open_channel, width=64, text=False)
     st.caption(f"{model.weights.name}: the channels that answer most strongly to this picture; click one.")
     spatial = activations.find(model, layer).spatial
-    pages = {"feature_maps": "Feature maps"} | ({"attribution": "Attribution"} if spatial else {})
+    pages = {"feature_maps": "Feature maps"}
+    if spatial:
+        pages |= {"attribution": "Attribution", "receptive_field": "Receptive field"}
     if model.card.task != "classification":
         pages.pop("attribution", None)
     with st.container(horizontal=True):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from explorer.activations import FeatureMaps
     from explorer.attribution import Attribution
     from explorer.comparison import Profile
+    from explorer.effective import EffectiveField
     from explorer.graph import Graph
     from explorer.measures import Silence
     from explorer.models import Model
@@ -195,3 +196,13 @@ def profile(model: Model, picture: Picture) -> Profile:
     from explorer import comparison
 
     return comparison.profile(model, picture.open())
+
+
+@st.cache_resource(show_spinner=False, max_entries=128, hash_funcs=_BY_CONTENT)
+def effective_field(model: Model, picture: Picture, layer: str, unit: tuple[int, int]) -> Timed[EffectiveField]:
+    """How far one unit really looks on the photo."""
+    from explorer import receptive_field
+
+    start = time.perf_counter()
+    found = receptive_field.effective(model, picture.open(), layer, unit)
+    return Timed(found, time.perf_counter() - start)

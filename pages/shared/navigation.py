@@ -36,6 +36,14 @@ _PAGES = (
         "What a network is made of and what that costs: **unfold** any box down to its layers, on your photo.",
     ),
     _Entry(
+        "receptive_field",
+        "Receptive field",
+        "center_focus_strong",
+        "How far does a unit see?",
+        "Every number inside a network looks at a part of your photo: as far as it **could**, and as far as it "
+        "**really** does.",
+    ),
+    _Entry(
         "feature_maps",
         "Feature maps",
         "grid_view",

@@ -28,7 +28,7 @@ def wanted_model(slug: str, graph: Graph) -> Model | None:
 
     A graph needs no weights: the diagram is there before they are, and nothing is fetched for who only looks at it.
     """
-    layer = selection.current().layer.removesuffix("#1")
+    layer = selection.current().layer
     known = layer and any(f"{node.name}.".startswith(f"{layer}.") for node in graph.nodes)
     if st.session_state.get("_wants_model") != slug and not known:
         return None
@@ -88,8 +88,8 @@ def _unfolded(slug: str, graph: Graph) -> frozenset[str]:
         mine[slug] = opening(graph)
     shown: dict[str, str] = st.session_state.setdefault("_shown_layer", {})
     if layer and shown.get(slug) != layer:  # came from a link or another page
-        mine[slug] |= _around(graph, layer.removesuffix("#1"))
-        st.session_state.setdefault("_box", {})[slug] = layer.removesuffix("#1")
+        mine[slug] |= _around(graph, layer)
+        st.session_state.setdefault("_box", {})[slug] = layer
     shown[slug] = layer
     return mine[slug]
 

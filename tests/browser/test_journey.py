@@ -53,7 +53,7 @@ def test_first_request_to_a_fresh_server_may_be_a_deep_link(visit, tmp_path):
         settled(page)
         expect(page.get_by_role("heading", name="Why this class?")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.get_by_test_id("stTopNavLink")).to_have_count(3)
+        expect(page.get_by_test_id("stTopNavLink")).to_have_count(5)
         expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(re.compile("Lite1"))
         assert "cup" in page.get_by_role("combobox", name=re.compile("Class")).input_value()
         for part in ("image=coffee", "network=efficientnet_lite1", "layer=features.5", "class=968"):
@@ -277,7 +277,7 @@ def test_signed_evidence_and_the_numbers(visit):
     expect(page.locator(".js-plotly-plot")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution"])
+@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution", "/receptive_field"])
 def test_what_is_not_an_image_is_one_sentence_and_the_page_goes_on(visit, path):
     page = visit(path)
     page.locator("input[type=file]").first.set_input_files(
@@ -302,10 +302,10 @@ def test_without_a_connection_the_page_goes_on(visit):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution"])
+@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution", "/receptive_field"])
 def test_both_themes_and_widths(visit, theme, width, path):
     page = visit(path, width=width, theme=theme)
-    expect(page.locator("canvas.blend, canvas.all").first).to_be_visible()
+    expect(page.locator("canvas.blend, canvas.all, [data-testid=stImage] img").last).to_be_visible()
     settled(page)
     shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), dtype=float)
     assert (np.median(shot) > 200) == (theme == "light")

@@ -15,6 +15,7 @@ from explorer import catalogue
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("home", "feature_maps", "attribution")
+ALL_PAGES = (*PAGES, "architectures", "receptive_field")
 
 
 def opened(page: str = "home", **query: str) -> AppTest:
@@ -46,6 +47,10 @@ def read(markdown: str) -> str:
         ("home", "EfficientNet-Lite0 · ImageNet · Grad-CAM at features.8 · tiger cat"),
         ("feature_maps", "EfficientNet-Lite0 · ImageNet · features.3 · 40 × 28 × 28 · 0 of 40 channels dead"),
         ("attribution", "EfficientNet-Lite0 · ImageNet · Grad-CAM · features.8 · tiger cat 41 % (logit 9.26)"),
+        (
+            "receptive_field",
+            "EfficientNet-Lite0 · ImageNet · features.3 · row 14, column 14 · could see 67 × 67 pixels",
+        ),
     ],
 )
 def test_each_page_opens_with_a_result(page, words):
@@ -71,7 +76,7 @@ def test_a_link_sets_every_part_of_the_selection():
     assert app.session_state["selection"].channel == 3
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL_PAGES)
 @pytest.mark.parametrize(
     "query",
     [
@@ -113,7 +118,7 @@ def test_a_wrong_part_of_a_link_is_named():
 def test_random_links_are_survived(seed):
     dice = random.Random(seed)
     values = ["", "0", "1", "7", "999", "-3", "1,1", "features.5", "layer4", "chelsea", "resnet18", "random", "½", "\0"]
-    for page in PAGES:
+    for page in ALL_PAGES:
         names = dice.sample(["image", "layer", "channel", "unit", "class_", "weights"], 4)
         opened(page, **{name: dice.choice(values) for name in names})
 
@@ -273,6 +278,20 @@ def test_networks_of_every_kind_open_on_every_page(slug, page):
     assert title in captions(app) or any(title in read(each.value) for each in app.markdown)
     (note,) = app.warning
     assert "random weights" in note.value
+
+
+def test_a_unit_of_the_receptive_field_is_part_of_the_selection():
+    app = opened("receptive_field", network="efficientnet_lite0", layer="features.5", channel="2", unit="3,9")
+    assert "features.5 · row 3, column 9 · could see 339 × 339 pixels, cut off by the border" in captions(app)
+    app.slider(key="unit-row").set_value(13).run()
+    assert app.session_state["selection"].unit == (13, 9)
+    assert "features.5 · row 13, column 9" in captions(app)
+    assert "% inside the square" in captions(app)
+
+
+def test_a_layer_that_may_see_everything_says_so():
+    app = opened("receptive_field", network="vit_b_32", weights="random")
+    assert "may depend on the whole photo" in captions(app)
 
 
 def test_lenet5_opens_with_a_digit_and_its_own_weights():
