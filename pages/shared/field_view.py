@@ -126,7 +126,7 @@ def _table(model: Model) -> None:
     st.caption(
         plain(
             f"{model.card.title} at {model.card.input_size} × {model.card.input_size}: the square of pixels on which a "
-            "unit could depend, worked out from kernels, strides and paddings along all paths. What it really depends on "
+            "unit could depend, from the kernels, strides and paddings along all paths. What it really depends on "
             "is smaller and denser in the middle (Luo et al. 2016): paths through the middle are more numerous."
         )
     )
