@@ -68,7 +68,8 @@ EXHIBITS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "Inception module",
             "Szegedy et al. 2014, Figure 2b",
-            "Four branches look at one input in four ways; their channels end side by side, 64 + 128 + 32 + 32 = 256.",
+            "Four branches look at one input in four ways; their channels end side by side: 64 + 128 + 32 + 32 "
+            "= 256. As in the guide, with 5x5 and biases; the network above has 3x3 there, as torchvision's weights.",
             "googlenet:InceptionModule",
             (192, 64, 96, 128, 16, 32, 32),
             (1, 192, 28, 28),
@@ -110,6 +111,17 @@ EXHIBITS: dict[str, tuple[Exhibit, ...]] = {
             "An inverted residual with a gate: the means of all channels decide, through two small layers, how much of "
             "each one passes on.",
             "efficientnet:efficientnet_b0",
+            (),
+            (1, 24, 56, 56),
+            part="features.2.1",
+        ),
+    ),
+    "EfficientNet-Lite": (
+        Exhibit(
+            "MBConv without a gate",
+            "after Tan and Le 2019, Table 1",
+            "An inverted residual: wide inside, narrow at both ends, ReLU6 in place of SiLU, and no gate.",
+            "efficientnet:efficientnet_lite0",
             (),
             (1, 24, 56, 56),
             part="features.2.1",

@@ -10,16 +10,16 @@ navigation.guard()
 card = catalogue.get(selection.current().network)
 with st.spinner(f"Reading {card.title}"):
     graph = cache.graph(card.slug)
+network_diagram.fit(card, graph)
 blocks.complaints()
 architecture_head.draw(card, graph)
-model = network_diagram.wanted_model(card.slug, graph)
 
 
 @st.fragment
 @blocks.kindly()
 def explore() -> None:
     """The diagram and the panel beside it."""
-    network_diagram.explore(card, graph, model)
+    network_diagram.explore(card, graph)
     if stem := st.session_state.pop("_open", ""):
         st.switch_page(navigation.page(stem))
     selection.write_link(in_fragment=True)
@@ -40,7 +40,7 @@ with ideas:
     if ideas.open:
         from pages.shared import block_exhibits
 
-        block_exhibits.draw(card)
+        block_exhibits.draw(card, graph)
 with compare:
     if compare.open:
         from pages.shared import comparison

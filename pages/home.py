@@ -28,6 +28,8 @@ def answers() -> None:
     answer = cache.logits(model, picture)
     chosen = heat_map.attribution(model, picture, layer="")
     left, right = st.columns([5, 6], gap="large")
+    if digits:  # what is drawn comes before what it becomes, also on a phone, where columns stack
+        right, left = left, right
     with left:
         heat_map.draw(chosen.result, "home-heat", single=True)
         side = model.preprocessing.crop
@@ -37,6 +39,8 @@ def answers() -> None:
         if digits:
             controls.drawing_pad("home")
         heat_map.rank(model, answer.result, chosen.result.target, "home-ranking", choose_class)
+        if digits:
+            st.caption("It knows the ten digits and nothing else: whatever it is shown, it answers with one of them.")
         controls.uploader("home", f"Your own {'digit' if digits else 'photo'} (it stays on this machine)")
 
 

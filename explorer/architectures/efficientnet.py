@@ -226,7 +226,7 @@ class StochasticDepth(nn.Module):
 
 
 class MBConv(nn.Module):
-    """Widen, filter each channel on its own, weigh the channels, narrow: (B, C_in, H, W) -> (B, C_out, H/s, W/s).
+    """Widen, filter each channel on its own, weigh them if gated, narrow: (B, C_in, H, W) -> (B, C_out, H/s, W/s).
 
     MobileNetV2's inverted residual (its Figure 4) with squeeze-and-excitation: the shortcut joins the narrow ends.
 

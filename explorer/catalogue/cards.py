@@ -160,7 +160,7 @@ def _resnet(depth: int) -> Architecture:
         ideas=(
             "A block learns what to add to its input: y = F(x) + x, so doing nothing is easy to learn.",
             "The sum lets gradients reach early layers, and depth stops hurting (the degradation problem).",
-            f"Four stages of {block}s; each stage halves the resolution and doubles the channels.",
+            f"Four stages of {block}s; each after the first halves the resolution and doubles the channels.",
         ),
         input_size=224,
         builder=f"{_BUILDERS}.resnet:resnet{depth}",
@@ -337,9 +337,9 @@ def _vit(size: str, patch: int) -> Architecture:
 _YOLO = Architecture(
     slug="yolo",
     title="YOLO head",
-    year=2015,
-    authors="Joseph Redmon, Santosh Divvala, Ross Girshick, Ali Farhadi",
-    paper=_arxiv("1506.02640"),
+    year=2016,
+    authors="Joseph Redmon, Ali Farhadi",
+    paper=_arxiv("1612.08242"),
     family="YOLO",
     ideas=(
         "Detection as one look: every cell of a 13 x 13 grid proposes boxes for what is centred in it.",
@@ -351,7 +351,10 @@ _YOLO = Architecture(
     sides=(32, None),
     task="detection",
     classes=(),
-    caveat="The guide's head, with anchors as in YOLOv2, on a small trunk of our own; its outputs are not yet decoded.",
+    caveat=(
+        "The guide's head, with the anchors and the 13 x 13 grid of YOLOv2, on a small trunk of our own; the first "
+        "YOLO (2015, arXiv:1506.02640) had 7 x 7 cells and no anchors."
+    ),
 )
 
 _UNET = Architecture(

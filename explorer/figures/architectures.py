@@ -48,7 +48,7 @@ def by_depth(graph: Graph) -> go.Figure:
                 x=x, y=values, connectgaps=True, mode="lines", line=line, customdata=names, hovertemplate=hover
             )
         figure.add_trace(trace, row=number, col=1)
-    figure.update_yaxes(rangemode="tozero", nticks=4)
+    figure.update_yaxes(rangemode="tozero", nticks=4, tickformat="~s")
     figure.update_xaxes(title="layers with multiplications, from the photo to the answer", row=4, col=1)
     figure.update_annotations(font_size=13, x=0, xanchor="left")
     figure.update_layout(height=560, showlegend=False, bargap=0.1, margin={"l": 50, "r": 10, "t": 30, "b": 50})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.text import count, plain
+from pages.shared.text import count, memory, plain
 
 if TYPE_CHECKING:
     from explorer.catalogue import Architecture
@@ -23,8 +23,8 @@ def draw(card: Architecture, graph: Graph) -> None:
         st.markdown("\n".join(f"- {plain(idea)}" for idea in card.ideas))
     with right:
         _totals(card, graph)
-    about = " and ".join(["Paper", *(["caveat"] if card.caveat else [])])
-    title = f"{about}; what the guide claims and what is true" if card.claims else about
+    about = ["paper", *(["caveat"] if card.caveat else []), *(["the guide's claims, checked"] if card.claims else [])]
+    title = ", ".join(about).capitalize()
     with st.expander(title, icon=":material/fact_check:"):
         st.markdown(f"{plain(card.authors)}. [{card.paper.removeprefix('https://')}]({card.paper})")
         if card.caveat:
@@ -39,7 +39,7 @@ def _totals(card: Architecture, graph: Graph) -> None:
         "MACs": (count(graph.macs), f"{graph.macs:,} multiply-accumulates for one image; FLOPs are twice that"),
         "Input": (f"{card.input_size} px", _sides(card)),
         "Activations": (
-            f"{graph.activation_bytes / 2**20:.3g} MB",
+            memory(graph.activation_bytes),
             "All outputs of all layers for one image, in float32, as training holds them",
         ),
     }
@@ -76,6 +76,8 @@ def _claims(card: Architecture, graph: Graph) -> None:
     ]
     st.markdown("\n".join(["| | the guide | counted here | published |", "|---|---|---|---|", *rows]))
     st.caption(
-        "Counted on this network's own graph. What the guide calls FLOPs are multiply-accumulates; its accuracies come "
-        "from several sources and recipes. Published figures: torchvision's metadata, where it has the network."
+        "The guide is “CNN Architecture Complete Guide: From LeNet to EfficientNet and Vision Transformers”, which "
+        "this app follows and checks. Counted on this network's own graph. What the guide calls FLOPs are "
+        "multiply-accumulates; its accuracies come from several sources and recipes. Published figures: "
+        "torchvision's metadata, where it has the network."
     )

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
     from explorer.graph import Graph
 
 
-def draw(card: Architecture) -> None:
-    """One diagram for each block of the family; for a vision transformer also the photo cut into tokens."""
+def draw(card: Architecture, network: Graph) -> None:
+    """One diagram for each block of the family, this network's first; for a vision transformer also the patches."""
     from explorer.exhibits import EXHIBITS
 
-    found = EXHIBITS.get("EfficientNet" if card.family == "EfficientNet-Lite" else card.family, ())
+    found = EXHIBITS.get(card.family, ())
     if card.family == "ViT":
         _patches(card)
     if not found:
-        st.markdown(
-            f"**{plain(card.title)}** is a plain stack: no block of its own to show. The diagram above, unfolded, "
-            "is all there is to it."
-        )
-    for index, exhibit in enumerate(found):
-        graph = cache.exhibit(card.family.replace("-Lite", ""), index)
+        st.markdown(f"No block of **{plain(card.title)}** is set out here; the diagram above shows all that there is.")
+    kinds = set(network.modules.values())
+    order = sorted(range(len(found)), key=lambda index: cache.exhibit(card.family, index).modules[""] not in kinds)
+    for index in order:
+        exhibit, graph = found[index], cache.exhibit(card.family, index)
+        if graph.modules[""] not in kinds:
+            st.caption(f"For comparison; {plain(card.title)} has none of these:")
         st.markdown(f"**{plain(exhibit.title)}**  ·  {plain(exhibit.figure)}")
         st.markdown(plain(exhibit.text))
         _diagram(graph, f"{card.family}-{index}")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.shared import cache, selection
 from pages.shared.components.gallery import Tile, gallery
-from pages.shared.text import count, percent, plain, size
+from pages.shared.text import count, memory, percent, plain, size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +96,9 @@ def _sentence(box: Box, model: Model) -> str:
     module = _module(box, model)
     if known or module is None or not type(module).__module__.startswith("explorer."):
         return known or (explanations.sentence(type(module).__name__) if len(box.nodes) == 1 else "")
-    return (inspect.getdoc(type(module)) or "").split("\n")[0]  # what its author says it is
+    about = (inspect.getdoc(type(module)) or "").split("\n")[0].partition(": (")[0].rstrip(".")  # without the shapes
+    several = box.parts > 1 and box.operation in ("Sequential", "ModuleList")
+    return f"{box.detail}. {about}." if several or box.count > 1 else f"{about}."
 
 
 def _facts(graph: Graph, folded: FoldedGraph, box: Box) -> None:
@@ -106,18 +108,19 @@ def _facts(graph: Graph, folded: FoldedGraph, box: Box) -> None:
         "Out": size(box.shape[1:]),
         "Parameters": f"{box.params:,}" + (f" ({percent(box.params / graph.params)} of all)" if box.params else ""),
         "MACs": f"{count(box.macs)}" + (f" ({percent(box.macs / graph.macs)} of all)" if box.macs else ""),
-        "Memory of outputs": f"{box.activation_bytes / 2**20:.3g} MB",
-        "One unit sees": _field(box.receptive_field),
+        "Memory of outputs": memory(box.activation_bytes),
+        "One unit sees": _field(box.receptive_field, graph.input_shape[-1]),
     }
     st.markdown("\n".join(f"- {name}: **{plain(value)}**" for name, value in rows.items()))
 
 
-def _field(field: ReceptiveField | None) -> str:
+def _field(field: ReceptiveField | None, side: int) -> str:
     if field is None:
         return "-"
     if field.whole:
         return f"the whole image ({field.size} px without gates and attention)" if field.size > 1 else "the whole image"
-    return f"{field.size} × {field.size} px, every {field.stride} px"
+    more = f", more than the {side} px there are" if field.size > side else ""
+    return f"{field.size} × {field.size} px, every {field.stride} px{more}"
 
 
 def _formulas(graph: Graph, box: Box) -> None:

@@ -76,9 +76,13 @@ def camera() -> None:
 
 
 def _from_pad(key: str) -> None:
-    picture = pictures.drawn(drawing(st.session_state[key].drawn))
+    data, before = drawing(st.session_state[key].drawn), pictures.drawing()
+    picture = pictures.drawn(data) if data else None
     if picture is not None:
         selection.change(image=picture.name)
+    elif not data and before is not None:  # wiped: what was read there is gone as well
+        pictures.remove(before.name)
+        selection.change(image=pictures.default("digits"))
 
 
 def drawing_pad(place: str) -> None:

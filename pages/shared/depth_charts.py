@@ -26,7 +26,7 @@ def draw(card: Architecture, graph: Graph) -> None:
     st.plotly_chart(by_depth(graph), key="by-depth", config={"displayModeBar": False})
     st.caption(
         f"{plain(card.title)} at {card.input_size} × {card.input_size}: each bar is a layer with multiplications; "
-        "hover for its name. As channels grow and the resolution falls, parameters move to the end."
+        "hover for its name."
     )
     rows = [row(node) for node in graph.nodes]
     st.dataframe(
@@ -65,7 +65,7 @@ def row(node: Node) -> dict[str, Any]:
         "output": " × ".join(map(str, node.shape[1:])),
         "parameters": node.params,
         "MACs": node.macs,
-        "output MB": node.activation_bytes / 2**20,
+        "output MB": node.activation_bytes / 1e6,
         "sees, px": "" if field is None else "whole image" if field.whole else str(field.size),
         "stride, px": "" if field is None or field.whole else str(field.stride),
     }

@@ -6,76 +6,96 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer import palettes
-from pages.shared import blocks, box_panel, cache, painting, selection
+from pages.shared import blocks, box_panel, cache, painting, selection, sidebar
 from pages.shared.components.diagram import diagram
+from pages.shared.text import plain
 
 if TYPE_CHECKING:
     from explorer.catalogue import Architecture
     from explorer.graph import Graph
     from explorer.graph.folding import FoldedGraph
     from explorer.graph.layout import Direction
-    from explorer.models import Model
 
+_LOWEST, _TALLEST, _MARGIN = 240, 460, 60  # pixels of the diagram's frame
 _DIRECTIONS: dict[Direction, str] = {
     "right": ":material/arrow_right_alt: Left to right",
     "down": ":material/arrow_downward: Top to bottom",
 }
 
 
-def wanted_model(slug: str, graph: Graph) -> Model | None:
-    """The loaded network, once something was asked that its graph alone does not know; called outside fragments.
-
-    A graph needs no weights: the diagram is there before they are, and nothing is fetched for who only looks at it.
-    """
+def fit(card: Architecture, graph: Graph) -> None:
+    """Drops a selected layer that this network does not have; says so where a link asked for it."""
     layer = selection.current().layer
-    known = layer and any(f"{node.name}.".startswith(f"{layer}.") for node in graph.nodes)
-    if st.session_state.get("_wants_model") != slug and not known:
-        return None
-    model = cache.network()
-    blocks.weights_note(model)
-    return model
+    if not layer or any(f"{node.name}.".startswith(f"{layer}.") for node in graph.nodes):
+        return
+    if st.session_state.pop("_linked", False):
+        selection.complain([f"{card.title} has no layer “{plain(layer[:60])}”; it was left out."])
+    selection.change(layer="", channel=None, unit=None)
 
 
-def explore(card: Architecture, graph: Graph, model: Model | None) -> None:
-    """Draws the controls, the diagram, and the panel; a click in it reruns nothing else."""
+def explore(card: Architecture, graph: Graph) -> None:
+    """Draws the controls, the diagram, and the panel; a click in it reruns nothing else.
+
+    A graph needs no weights: the network is loaded only once something is asked that its graph alone does not know.
+    """
     from explorer.graph.folding import fold
     from explorer.graph.layout import place
 
     folded = fold(graph, _unfolded(card.slug, graph))
     chosen = _selected(folded)
+    direction, paint = _controls()
+    sheet, below = st.container(), st.container()
+    model = None
+    with below:
+        if chosen or painting.needs_model(paint):
+            model = cache.network()
+            blocks.weights_note(model)
+        else:
+            sidebar.reserve()
+    drawing = place(folded, direction)
+    with sheet:
+        if graph.failure:
+            st.warning(graph.failure, icon=":material/info:")
+        diagram(
+            drawing,
+            "diagram",
+            selected=chosen,
+            paint=painting.paint(paint, graph, folded, model, selection.picture()),
+            on_select=lambda: _choose(card.slug, st.session_state["diagram"].selected),
+            on_unfold=lambda: _toggle(card.slug, folded, st.session_state["diagram"].toggled),
+            height=round(min(_TALLEST, max(_LOWEST, drawing.height + 2 * _MARGIN))),
+            name=card.slug,
+        )
+        st.caption(painting.explanation(paint))
+    with below:
+        if model is None or not chosen:
+            st.caption("Click a box to see what it is, what it costs, and what it makes of your picture.")
+            return
+        shown = folded
+        if chosen in {frame.key for frame in folded.frames}:  # as the one box that it was
+            shown = fold(graph, folded.unfolded - {chosen})
+        box_panel.draw(graph, shown, shown.box(chosen), model, selection.picture(), lambda key: _choose(card.slug, key))
+
+
+def _controls() -> tuple[Direction, str]:
+    """Direction and colours; both outlive a change of page."""
+    kept: dict[str, str] = st.session_state.setdefault("_diagram_view", {"direction": "right", "paint": "kind"})
+
+    def keep(name: str) -> None:
+        kept[name] = st.session_state[f"diagram-{name}"]
+
+    for name, value in kept.items():
+        st.session_state[f"diagram-{name}"] = value
     with st.container(horizontal=True, vertical_alignment="bottom"):
         direction = st.segmented_control(
-            "Direction", list(_DIRECTIONS), format_func=_DIRECTIONS.__getitem__, default="right", required=True,
-            key="diagram-direction",
+            "Direction", list(_DIRECTIONS), format_func=_DIRECTIONS.__getitem__, required=True,
+            key="diagram-direction", on_change=keep, args=("direction",),
         )  # fmt: skip
         paint = st.selectbox(
-            "Colour by", list(painting.PAINTS), format_func=painting.PAINTS.__getitem__, key="paint", width=280
-        )
-    if model is None and (chosen or painting.needs_model(paint)):
-        st.session_state["_wants_model"] = card.slug
-        st.rerun()
-    if graph.failure:
-        st.warning(graph.failure, icon=":material/info:")
-    diagram(
-        place(folded, direction),
-        "diagram",
-        selected=chosen,
-        paint=painting.paint(paint, graph, folded, model, selection.picture()),
-        on_select=lambda: _choose(card.slug, st.session_state["diagram"].selected),
-        on_unfold=lambda: _toggle(card.slug, folded, st.session_state["diagram"].toggled),
-        height=380,
-        name=card.slug,
-        family=palettes.family_colour(card.family),
-    )
-    st.caption(painting.explanation(paint))
-    if model is None or not chosen:
-        st.caption("Click a box to see what it is, what it costs, and what it makes of your picture.")
-        return
-    shown = folded
-    if chosen in {frame.key for frame in folded.frames}:  # as the one box that it was
-        shown = fold(graph, folded.unfolded - {chosen})
-    box_panel.draw(graph, shown, shown.box(chosen), model, selection.picture(), lambda key: _choose(card.slug, key))
+            "Colour by", list(painting.PAINTS), format_func=painting.PAINTS.__getitem__, key="diagram-paint", width=280,
+            on_change=keep, args=("paint",),
+        )  # fmt: skip
+    return direction or "right", paint
 
 
 def _unfolded(slug: str, graph: Graph) -> frozenset[str]:

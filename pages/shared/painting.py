@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pages.shared import box_panel, cache
 from pages.shared.components.diagram import Paint
-from pages.shared.text import count, percent
+from pages.shared.text import count, memory, percent
 
 if TYPE_CHECKING:
     from explorer.graph import Graph
@@ -56,6 +56,12 @@ def paint(kind: str, graph: Graph, folded: FoldedGraph, model: Model | None, pic
     top = max(values.values(), default=0.0)
     if kind in ("zeros", "dead"):
         top = 1.0
+    if kind == "field":
+        top = float(graph.input_shape[-1])
+        whole = {box.key for box in folded.boxes if box.receptive_field is not None and box.receptive_field.whole}
+        texts = {key: "whole image" if key in whole else words(value) for key, value in values.items()}
+        shares = {key: 1.0 if key in whole else min(value / top, 1.0) for key, value in values.items()}
+        return Paint(shares, texts, PAINTS[kind], words(0.0), f"{words(top)}, the whole image, or more")
     shares = {key: (value / top if top else 0.0) for key, value in values.items()}
     texts = {key: words(value) for key, value in values.items()}
     return Paint(shares, texts, PAINTS[kind], words(0.0), words(top))
@@ -70,7 +76,7 @@ def _values(kind: str, graph: Graph, folded: FoldedGraph, model: Model | None, p
     if kind == "memory":
         return {box.key: box.activation_bytes for box in boxes}
     if kind == "field":
-        return {box.key: value for box in boxes if (value := _field(box, graph)) is not None}
+        return {box.key: box.receptive_field.size for box in boxes if box.receptive_field is not None}
     if model is None:
         return {}
     if kind == "time":
@@ -85,13 +91,6 @@ def _values(kind: str, graph: Graph, folded: FoldedGraph, model: Model | None, p
     return found
 
 
-def _field(box: Box, graph: Graph) -> float | None:
-    field = box.receptive_field
-    if field is None:
-        return None
-    return float(graph.input_shape[-1]) if field.whole else float(min(field.size, graph.input_shape[-1]))
-
-
 def _time(box: Box, times: dict[str, float]) -> float | None:
     if box.module and box.module in times:
         return times[box.module]
@@ -103,7 +102,7 @@ def _time(box: Box, times: dict[str, float]) -> float | None:
 _WORDS: dict[str, Callable[[float], str]] = {
     "params": count,
     "macs": count,
-    "memory": lambda value: f"{value / 2**20:.3g} MB",
+    "memory": memory,
     "field": lambda value: f"{value:.0f} px",
     "time": lambda value: f"{value:.2g} ms",
     "zeros": lambda value: percent(value) if value else "0 %",

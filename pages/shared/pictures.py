@@ -154,7 +154,7 @@ def framed(picture: Picture, recipe: Preprocessing | None) -> bytes:
     """A JPEG of at most 640 pixels in which all that the network does not see is dimmed."""
     small = picture.open().copy()
     small.thumbnail((640, 640))
-    if recipe is not None:
+    if recipe is not None and not isinstance(recipe, DigitPreprocessing):  # which cuts nothing off that is written
         scale = small.width / picture.open().width
         left, top, right, bottom = (round(side * scale) for side in recipe.seen(picture.open()))
         left, top, right, bottom = max(0, left), max(0, top), min(small.width, right), min(small.height, bottom)

@@ -77,6 +77,18 @@ def complete(model: Model, devices: dict[str, str]) -> None:
             st.caption(f":material/memory: {next(iter(devices.values()))}")
 
 
+def reserve() -> None:
+    """For a fragment that may load the network in a later run of its own: takes the slots that `complete` will fill.
+
+    Streamlit lets a fragment write only to places outside that it wrote to in the last whole run.
+    """
+    chosen = selection.current()
+    _photo(selection.picture(), st.session_state["_recipes"].get((chosen.network, chosen.weights)))
+    if st.session_state.get("_below_slot") is not None:
+        with st.session_state["_below_slot"]:
+            st.empty()
+
+
 def _photo(shown: Picture, recipe: Preprocessing | None) -> None:
     slot = st.session_state["_photo_slot"]
     alternative = f"The selected photo, {shown.title}" + ("; what the network does not see is dimmed" if recipe else "")

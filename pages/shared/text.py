@@ -21,6 +21,11 @@ def count(number: float) -> str:
     return f"{number / 1000**power:.3g} {'kMGT'[power - 1]}"
 
 
+def memory(size_in_bytes: float) -> str:
+    """Memory: 57.6 kB, 159 MB."""
+    return f"{size_in_bytes / 1e6:.3g} MB" if size_in_bytes >= 1e5 else f"{size_in_bytes / 1e3:.3g} kB"
+
+
 def number(value: float) -> str:
     """A value with five digits and a true minus: −4.7833."""
     return f"{value:.5g}".replace("-", "−")

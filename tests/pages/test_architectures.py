@@ -132,6 +132,6 @@ def test_a_failure_is_one_kind_sentence(monkeypatch):
         raise RuntimeError("no clock")
 
     monkeypatch.setattr(measures, "silence", fail)
-    app.selectbox(key="paint").set_value("zeros").run()
+    app.selectbox(key="diagram-paint").set_value("zeros").run()
     assert not app.exception
     assert "Something went wrong here" in app.warning[-1].value

@@ -191,7 +191,7 @@ class Diagram {
   }
 
   makeBox(box) {
-    const label = `${box.title}. ${box.about}${box.parts ? `. Folded, ${box.parts} parts` : ''}`;
+    const label = `${box.title}. ${box.about}${box.parts ? `. Folded, ${box.parts} ${box.parts === 1 ? 'part' : 'parts'}` : ''}`;
     const element = draw('g', {class: `box ${box.form} ${box.kind}`, tabindex: -1, role: 'button', 'aria-label': label});
     element.dataset.key = box.key;
     if (box.parts) element.setAttribute('aria-expanded', 'false');
@@ -201,7 +201,6 @@ class Diagram {
       draw('rect', {...shape, class: 'outline', x: 3 * under, y: -3 * under}, element);
     draw('rect', {...shape, class: 'outline'}, element);
     draw('rect', {...shape, class: 'tint'}, element);
-    if (box.kind === 'module') draw('rect', {class: 'stripe', x: 8, y: box.h - 2.5, width: box.w - 16, height: 2.5, rx: 1}, element);
     if (box.form === 'bar' && this.right) {
       write(box.lines[0], 0, 0, 'label', element);
       element.lastChild.setAttribute('transform', `translate(${box.w / 2 + 3.5},${box.h / 2}) rotate(-90)`);
@@ -377,7 +376,7 @@ class Diagram {
     for (const name of ['previous', 'next']) this.find(name).hidden = this.matches.length < 2;
     if (failure) this.say(failure, true);
     else if (!test) { if (!this.tracing) this.say(''); }
-    else if (!this.matches.length) this.say('no box shown fits');
+    else if (!this.matches.length) this.say('no box shown fits; unfold to search inside');
     this.current(move);
   }
 

@@ -126,7 +126,7 @@ def drawn(drawing: Drawing) -> dict[str, Any]:
             "parts": placed.box.parts,
             "count": placed.box.count,
             "parent": placed.box.parent,
-            "words": " ".join((placed.box.key, placed.box.label, placed.box.operation, *placed.box.operations)).lower(),
+            "words": " ".join(_words(placed.box)).lower(),
             "figures": _figures(placed.box),
         }
         for placed in drawing.boxes
@@ -195,6 +195,11 @@ def _hex(colour: np.ndarray) -> str:
 
 def _rectangle(x: float, y: float, width: float, height: float) -> dict[str, float]:
     return {"x": round(x, 1), "y": round(y, 1), "w": round(width, 1), "h": round(height, 1)}
+
+
+def _words(box: Box) -> tuple[str, ...]:
+    """What a box can be found by."""
+    return box.key, box.label, box.detail, box.operation, *box.operations
 
 
 def _about(box: Box) -> str:

@@ -49,7 +49,8 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   canvas.onpointerdown = event => {
     if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
-    last = at(event); line(last);
+    last = at(event);
+    pen.fillStyle = '#111'; pen.beginPath(); pen.arc(...last, 11, 0, 7); pen.fill();  // a click alone is a dot
   };
   canvas.onpointermove = event => {
     if (!last) return;
@@ -60,7 +61,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     last = null;
     setTriggerValue('drawn', canvas.toDataURL('image/png'));
   };
-  root.querySelector('button').onclick = wipe;
+  root.querySelector('button').onclick = () => { wipe(); setTriggerValue('drawn', 'nothing'); };
 }
 """
 
@@ -81,7 +82,7 @@ def pad(key: str, on_drawn: Callable[[], None], picture: bytes = b"") -> None:
 
 
 def drawing(value: object) -> bytes:
-    """The PNG in what the browser sent; empty if it sent something else."""
+    """The PNG in what the browser sent; empty once the sheet was wiped, or if it sent something else."""
     if not isinstance(value, str) or not value.startswith(_PREFIX):
         return b""
     try:
