@@ -27,12 +27,15 @@ def explore() -> None:
 
 explore()
 
+if "architecture-tab" not in st.session_state and "_tab" in st.session_state:
+    st.session_state["architecture-tab"] = st.session_state["_tab"]  # a widget's state goes with its page
 by_depth, ideas, compare, timeline, scaling, code = st.tabs(
     ["By depth", "Ideas and blocks", "Compare", "Timeline", "Scaling lab", "Code"],
     default="Compare" if selection.current().compare else None,
     key="architecture-tab",
     on_change="rerun",
 )
+st.session_state["_tab"] = st.session_state["architecture-tab"]
 with by_depth:
     if by_depth.open:
         depth_charts.draw(card, graph)

@@ -46,6 +46,29 @@ def test_unfold_fold_and_select(visit):
     expect(box(page, "features.3")).to_be_visible()
 
 
+def test_the_first_click_does_not_move_the_page_and_the_view_outlives_a_detour(visit):
+    page = visit("/architectures?network=efficientnet_lite0")
+    diagram(page)
+    settled(page)
+    main = page.get_by_test_id("stMain")
+    main.evaluate("main => main.scrollTo(0, 300)")
+    before = main.evaluate("main => main.scrollTop")
+    box(page, "features.3").click()
+    expect(page.get_by_text("the channels that answer most strongly").first).to_be_visible()
+    settled(page)
+    assert main.evaluate("main => main.scrollTop") == before
+    page.get_by_text("Top to bottom").click()
+    settled(page)
+    page.get_by_role("tab", name="Code").click()
+    expect(page.get_by_text("whole, as it runs")).to_be_visible()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
+    expect(page.get_by_role("heading", name="What a network sees")).to_be_visible()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Architectures").click()
+    diagram(page)
+    expect(page.get_by_role("tab", name="Code")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("radio", name="Top to bottom")).to_be_checked()
+
+
 def test_a_deep_link_opens_what_holds_the_layer_and_back_leads_back(visit):
     page = visit("/architectures?network=resnet50&layer=layer3.0.conv2")
     diagram(page)
