@@ -222,9 +222,9 @@ def opened(*slugs: str, network: str = catalogue.DEFAULT) -> AppTest:
     from pages.shared.selection import Selection
 
     app = AppTest.from_function(page, default_timeout=120)
-    app.session_state["selection"] = Selection(network=network)
+    app.session_state["selection"] = Selection(network=network, compare=slugs)
     if slugs:
-        app.session_state["compared"] = slugs
+        app.session_state["compared"] = True
     app.run()
     assert not app.exception
     return app
@@ -275,5 +275,5 @@ def test_the_stage_is_kept():
     app.segmented_control(key="compare-stride").set_value(8).run()
     app.multiselect[0].set_value(["efficientnet_lite1", "efficientnet_lite0"]).run()
     assert app.session_state["compared_stride"] == 8
-    assert app.session_state["compared"] == ("efficientnet_lite1", "efficientnet_lite0")
+    assert app.session_state["selection"].compare == ("efficientnet_lite1", "efficientnet_lite0")
     assert not app.exception

@@ -27,7 +27,7 @@ LABELS: dict[str, tuple[str, str, int, int]] = {
     "vit_b_16": ("ViT-B/16", "right", -4, 60),
     "convnext_tiny": ("Conv-<br>NeXt-T", "right", 20, -22),
     "yolo": ("YOLO", "center", 0, 15),
-    "unet": ("U-Net", "left", 9, 0),
+    "unet": ("U-Net", "right", -9, 0),
 }
 """What the chart names, and where it has room on a wide page and on a phone: text, anchor, pixels right and up."""
 

@@ -53,14 +53,14 @@ def network() -> Model:
     """
     chosen = selection.current()
     card = catalogue.get(chosen.network)
-    slot = st.empty()
+    bar = st.empty()
 
     def progress(done: int, total: int) -> None:
         share = done / total if total else 0.0
         amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
-        slot.progress(min(share, 1.0), f"Fetching the weights of {card.title}: {amount}")
+        bar.progress(min(share, 1.0), f"Fetching the weights of {card.title}: {amount}")
 
-    with slot.container(), st.spinner(f"Loading {card.title}", show_time=True):
+    with st.spinner(f"Loading {card.title}", show_time=True):
         from explorer import activations, devices, models
 
         try:
@@ -68,7 +68,7 @@ def network() -> Model:
         except ExplorerError as error:
             model = models.load(chosen.network, "random").noted(str(error))
         layers = activations.layers(model)
-    slot.empty()
+    bar.empty()
     selection.fit(card.title, layers, len(model.classes))
     sidebar.complete(model, {name: devices.describe(name) for name in devices.available()})
     return model

@@ -284,7 +284,7 @@ def test_what_is_not_an_image_is_one_sentence_and_the_page_goes_on(visit, path):
         [{"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear Chelsea, this is no picture."}]
     )
     expect(page.get_by_test_id("stAlert")).to_contain_text("letter.png")
-    expect(page.locator("canvas.blend, canvas.all").first).to_be_visible()
+    expect(page.locator("canvas.blend, canvas.all, [data-testid=stImage] img").last).to_be_visible()
 
 
 def test_random_weights_are_never_silent(visit):
