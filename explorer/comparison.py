@@ -6,7 +6,6 @@ names for them: ResNet's ``layer3``, EfficientNet's ``features.5`` and ConvNeXt'
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 STRIDES = (4, 8, 16, 32)
 """Of the four stages that nearly all networks have, pixels."""
 _RUNS, _BUDGET_S = 5, 1.5  # a median of five; a slow network gets fewer, so that nobody waits for a clock
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -197,25 +195,13 @@ _facts: WeakKeyDictionary[nn.Module, Facts] = WeakKeyDictionary()
 
 def facts(model: Model) -> Facts:
     """Counts and receptive field of ``model`` at its input size; counted once for each loaded network."""
-    shape = (1, model.preprocessing.channels, model.preprocessing.crop, model.preprocessing.crop)
     with model.lock:
         if model.module not in _facts:
-            counted = cost.count(model.module, shape)
-            seen = _field_of_last_map(model, shape)
-            _facts[model.module] = Facts(depth(model.module, shape), counted.parameters, counted.macs, seen)
+            traced = graph.of_model(model)
+            layers = aligned(model) or {0: activations.default_layer(model)}
+            seen = traced.field_of(list(layers.values())[-1].name)
+            _facts[model.module] = Facts(depth(model.module, traced.input_shape), traced.params, traced.macs, seen)
         return _facts[model.module]
-
-
-def _field_of_last_map(model: Model, shape: tuple[int, ...]) -> ReceptiveField | None:
-    layers = aligned(model) or {0: activations.default_layer(model)}
-    path = list(layers.values())[-1].name.partition("#")[0]
-    try:
-        nodes = graph.trace(model.module, shape).nodes
-    except Exception:  # one number less is no reason to show none
-        _LOG.exception("%s cannot be traced", model.card.title)
-        return None
-    inside = [node for node in nodes if path in (node.module, node.parent) or node.parent.startswith(f"{path}.")]
-    return inside[-1].receptive_field if inside else None
 
 
 def depth(module: nn.Module, input_shape: tuple[int, ...]) -> int:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from explorer import activations, capture
+from explorer import activations, capture, graph
 from explorer.errors import ExplorerError
-from explorer.graph import Graph, trace
 from explorer.receptive_field import ReceptiveField
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def effective(model: Model, image: Image.Image, layer: str, unit: tuple[int, int
         (slopes,) = torch.autograd.grad(maps[0, :, row, column].sum(), inputs)
     gradient: np.ndarray = slopes[0].abs().sum(dim=0).float().cpu().numpy()
     gradient.flags.writeable = False
-    field = field_of(trace(model.module, tuple(inputs.shape)), layer)
+    field = graph.of_model(model).field_of(layer)
     box = None
     if field is not None:
         top, bottom = field.inside(row, inputs.shape[2])
@@ -84,12 +83,6 @@ def effective(model: Model, image: Image.Image, layer: str, unit: tuple[int, int
         inside=_share(gradient, box) if box and total else 0.0,
         half=_half(gradient) if total else 0,
     )
-
-
-def field_of(graph: Graph, layer: str) -> ReceptiveField | None:
-    """The theoretical field of a layer, an operation or a module of many: that of the last operation in it."""
-    inside = [node for node in graph.nodes if f"{node.name}.".startswith(f"{layer}.")]
-    return inside[-1].receptive_field if inside else None
 
 
 def _share(gradient: np.ndarray, box: tuple[int, int, int, int]) -> float:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from explorer import activations, catalogue, comparison, models, predict
 from explorer.comparison import Comparison, Facts, Profile
-from tests.conftest import live_model
 
 FACTS = json.loads((Path(__file__).parent / "reference" / "guide_facts.json").read_text())
 
@@ -189,17 +188,6 @@ def test_the_receptive_field_is_that_of_the_last_map(slug, size, whole):
     field = comparison.facts(random_model(slug)).receptive_field
     assert field is not None
     assert (field.size, field.whole) == (size, whole)
-
-
-def test_a_network_that_cannot_be_traced_loses_one_number(lite0, monkeypatch, caplog):
-    def fail(*_, **__):
-        raise RuntimeError("no graph")
-
-    monkeypatch.setattr(comparison.graph, "trace", fail)
-    facts = comparison.facts(live_model("mobilenet_v2"))
-    assert facts.receptive_field is None
-    assert facts.depth == 53
-    assert "MobileNetV2 cannot be traced" in caplog.text
 
 
 def test_nothing_stays_on_a_network(lite0, photos):

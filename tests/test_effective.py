@@ -10,7 +10,7 @@ from torch import nn
 
 from explorer import receptive_field
 from explorer.catalogue import Architecture
-from explorer.effective import NoSuchUnit, field_of
+from explorer.effective import NoSuchUnit
 from explorer.graph import trace
 from explorer.preprocessing import Preprocessing
 from tests.conftest import wrapped
@@ -101,13 +101,13 @@ def test_units_that_do_not_exist_are_named(photo):
 
 def test_a_layer_of_many_operations_has_the_field_of_its_last(resnet18):
     graph = trace(resnet18.module, (1, 3, 64, 64))
-    assert [field_of(graph, f"layer{number}").size for number in (1, 2, 3, 4)] == [43, 99, 211, 435]
-    assert field_of(graph, "nothing") is None
+    assert [graph.field_of(f"layer{number}").size for number in (1, 2, 3, 4)] == [43, 99, 211, 435]
+    assert graph.field_of("nothing") is None
 
 
 def test_a_module_called_twice_has_a_field_for_each_call(photo):
     from tests.toy import toy
 
     graph = trace(toy().module, (1, 3, 2, 2))
-    assert field_of(graph, "relu#1").size == field_of(graph, "relu#2").size == 1
-    assert field_of(graph, "relu") is None
+    assert graph.field_of("relu#1").size == graph.field_of("relu#2").size == 1
+    assert graph.field_of("relu") is None

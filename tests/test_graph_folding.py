@@ -15,7 +15,7 @@ from explorer import catalogue
 from explorer.graph import INPUT, Graph, Node, trace
 from explorer.graph.folding import Box, FoldedGraph, Frame, around, fold, opening
 from explorer.graph.parts import tree
-from explorer.graph.search import BadQuery, ancestors, channels_and_size, descendants, search
+from explorer.graph.search import BadQuery, channels_and_size, search
 
 NETWORKS = ("resnet50", "googlenet", "vgg16", "densenet121", "efficientnet_b0", "unet", "vit_b_16", "swin_t")
 
@@ -309,15 +309,3 @@ def test_a_search_that_makes_no_sense_says_so_in_a_sentence(query):
 )
 def test_channels_and_size_of_maps(shape, expected):
     assert channels_and_size(shape) == expected
-
-
-def test_what_lies_before_and_behind_a_node():
-    of = inception()
-    assert ancestors(of, "mix.branch1.1") == {"mix.branch1.0", "stem", INPUT}
-    assert descendants(of, "mix.branch1.1") == {"mix.cat", "fc"}
-    assert ancestors(of, "fc") | {"fc"} == {each.name for each in of.nodes} | {INPUT}
-    assert descendants(of, INPUT) == {each.name for each in of.nodes}
-    with pytest.raises(KeyError):
-        ancestors(of, "nobody")
-    with pytest.raises(KeyError):
-        descendants(of, "nobody")

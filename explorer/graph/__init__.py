@@ -6,13 +6,16 @@ Importing this package imports no torch; tracing does.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from explorer.graph.model import INPUT, Graph, Node
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["INPUT", "Graph", "Node", "execute", "trace"]
+    from explorer.models import Model
+
+__all__ = ["INPUT", "Graph", "Node", "execute", "of_model", "trace"]
 
 
 def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
@@ -27,3 +30,15 @@ def execute(graph: Graph, module: nn.Module, inputs: Tensor) -> Any:
     from explorer.graph.tracing import execute as executed
 
     return executed(graph, module, inputs)
+
+
+_of_models: WeakKeyDictionary[nn.Module, Graph] = WeakKeyDictionary()
+
+
+def of_model(model: Model) -> Graph:
+    """The graph of a loaded network at the size of its own input; traced once."""
+    with model.lock:
+        if model.module not in _of_models:
+            side = model.preprocessing.crop
+            _of_models[model.module] = trace(model.module, (1, model.preprocessing.channels, side, side))
+        return _of_models[model.module]

@@ -92,6 +92,11 @@ class Graph:
         """
         return self._by_name[name]
 
+    def field_of(self, layer: str) -> ReceptiveField | None:
+        """The receptive field of a layer, an operation or a module of many: that of the last operation in it."""
+        inside = [node for node in self.nodes if f"{node.name}.".startswith(f"{layer}.")]
+        return inside[-1].receptive_field if inside else None
+
     def consumers(self, name: str) -> tuple[str, ...]:
         """Names of the nodes that read this one, or the image, in the order in which they ran."""
         return self._consumers.get(name, ())

@@ -1,13 +1,13 @@
-"""Finds nodes by words and figures, and follows the graph forwards and backwards."""
+"""Finds nodes by words and figures."""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from explorer.errors import ExplorerError
-from explorer.graph.model import INPUT, Graph, Node
+from explorer.graph.model import Graph, Node
 
 
 class BadQuery(ExplorerError):
@@ -89,34 +89,3 @@ def _comparison(name: str, sign: str, number: str) -> Callable[[Node], bool]:
         raise BadQuery(f"{name}{sign} needs a number: 1000, 1e6 or 2.5M.")
     value = float(found[1]) * 1000.0 ** " kmgt".index(found[2].lower() or " ")
     return lambda node: _COMPARE[sign](read(node), value) and read(node) == read(node)  # nan equals nothing
-
-
-def ancestors(graph: Graph, name: str) -> frozenset[str]:
-    """Names of all nodes on which this one depends, and `INPUT` if the image is among them; not the node itself.
-
-    Raises:
-        KeyError: there is no such node.
-    """
-    inputs = {node.name: node.inputs for node in graph.nodes}
-    return _reached(inputs[name], lambda other: inputs.get(other, ()))
-
-
-def descendants(graph: Graph, name: str) -> frozenset[str]:
-    """Names of all nodes that depend on this one, or on the image if it is `INPUT`; not the node itself.
-
-    Raises:
-        KeyError: there is no such node.
-    """
-    if name != INPUT:
-        graph.node(name)
-    return _reached(graph.consumers(name), graph.consumers)
-
-
-def _reached(start: Iterable[str], onwards: Callable[[str], Iterable[str]]) -> frozenset[str]:
-    found = set(start)
-    waiting = list(found)
-    while waiting:
-        new = set(onwards(waiting.pop())) - found
-        found |= new
-        waiting += new
-    return frozenset(found)

@@ -106,12 +106,12 @@ def _measured(found: EffectiveField) -> str:
 
 def _table(model: Model) -> None:
     """The theoretical fields of the layers that stand for the network's depth."""
-    from explorer import activations, effective
+    from explorer import activations, graph
 
-    graph = cache.graph(model.card.slug)
+    traced = graph.of_model(model)
     rows = []
     for layer in activations.resolutions(model):
-        field = effective.field_of(graph, layer.name)
+        field = traced.field_of(layer.name)
         known = field is not None and not field.whole
         rows.append(
             {
@@ -123,10 +123,11 @@ def _table(model: Model) -> None:
             }
         )
     st.dataframe(rows, hide_index=True)
+    side = model.preprocessing.crop
     st.caption(
         plain(
-            f"{model.card.title} at {model.card.input_size} × {model.card.input_size}: the square of pixels on which a "
-            "unit could depend, from the kernels, strides and paddings along all paths. What it really depends on "
-            "is smaller and denser in the middle (Luo et al. 2016): paths through the middle are more numerous."
+            f"{model.card.title} at {side} × {side}: the square of pixels on which a unit could depend, from "
+            "kernels, strides and paddings along all paths. What it really depends on is smaller and denser in the "
+            "middle (Luo et al. 2016): paths through the middle are more numerous."
         )
     )

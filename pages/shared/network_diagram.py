@@ -63,10 +63,11 @@ def explore(card: Architecture, graph: Graph) -> None:
             paint=painting.paint(paint, graph, folded, model, selection.picture()),
             on_select=lambda: _choose(card.slug, st.session_state["diagram"].selected),
             on_unfold=lambda: _toggle(card.slug, folded, st.session_state["diagram"].toggled),
+            on_seek=lambda: _seek(card.slug, graph, st.session_state["diagram"].sought),
             height=round(min(_TALLEST, max(_LOWEST, drawing.height + 2 * _MARGIN))),
             name=card.slug,
         )
-        st.caption(painting.explanation(paint))
+        st.caption(st.session_state.pop("_sought", "") or painting.explanation(paint))
     with below:
         if model is None or not chosen:
             st.caption("Click a box to see what it is, what it costs, and what it makes of your picture.")
@@ -147,3 +148,22 @@ def _choose(slug: str, key: str) -> None:
 
 def _toggle(slug: str, folded: FoldedGraph, key: str) -> None:
     st.session_state["_unfolded"][slug] = folded.toggled(key)
+
+
+def _seek(slug: str, graph: Graph, query: str) -> None:
+    """Opens what holds the first operation that fits, and selects it; one sentence if nothing does."""
+    from explorer.graph.folding import around
+    from explorer.graph.search import BadQuery, search
+
+    try:
+        found = search(graph, query)
+    except BadQuery as error:
+        st.session_state["_sought"] = str(error)
+        return
+    if not found:
+        st.session_state["_sought"] = f"Nothing in this network fits “{plain(query[:60])}”."
+        return
+    many = f"{len(found)} operations fit" if len(found) > 1 else "1 operation fits"
+    st.session_state["_sought"] = f"{many} “{plain(query[:60])}”; the first is selected."
+    st.session_state["_unfolded"][slug] |= around(graph, found[0])
+    _choose(slug, found[0])

@@ -49,18 +49,6 @@ def live_block(dim: int, **options: Any) -> ConvNeXtBlock:
 # --- against torchvision ---
 
 
-def test_every_logit_equals_torchvisions():
-    with torch.device("meta"):
-        theirs = torchvision.models.convnext_tiny(num_classes=10)
-    make_live(theirs, images())
-    ours = on_meta("convnext_tiny", num_classes=10).eval()
-    ours.load_state_dict(rename(theirs.state_dict(), RENAMES), strict=True, assign=True)
-    with torch.inference_mode():
-        logits = ours(images())
-        assert_alive(logits)
-        assert (logits - theirs(images())).abs().max() == 0
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_names_and_rates_to_skip_a_block_are_torchvisions(name):
     ours = on_meta(name)
@@ -72,15 +60,6 @@ def test_names_and_rates_to_skip_a_block_are_torchvisions(name):
     assert rates[-1] == {"tiny": 0.1, "small": 0.4, "base": 0.5, "large": 0.5}[name.removeprefix("convnext_")]
     shapes = {key: tensor.shape for key, tensor in rename(theirs.state_dict(), RENAMES).items()}
     assert shapes == {key: tensor.shape for key, tensor in ours.state_dict().items()}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_parameters_and_macs_are_torchvisions(name):
-    cost = count(on_meta(name), (1, 3, 224, 224))
-    assert cost.macs == FACTS["torchvision"][name]["_own"]["macs"]["224"]
-    for weights in torchvision.models.get_model_weights(name):
-        assert cost.parameters == weights.meta["num_params"]
-        assert round(cost.macs / 1e9, 3) == weights.meta["_ops"]
 
 
 @pytest.mark.parametrize(
@@ -221,18 +200,6 @@ def test_32_pixels_are_enough_and_a_remainder_is_cut_off():
         logits = network(image[:, :, :32, :32])
         assert_alive(logits)
         torch.testing.assert_close(network(image), logits)
-
-
-def test_training_reaches_every_parameter_for_other_channels_and_classes():
-    torch.manual_seed(0)
-    network = convnext_tiny(num_classes=7, in_channels=5, stochastic_depth=0.0).train()
-    logits = network(images((4, 5, 32, 32)))
-    assert logits.shape == (4, 7)
-    loss = F.cross_entropy(logits, torch.tensor([0, 2, 4, 6]))
-    names, parameters = zip(*network.named_parameters(), strict=True)
-    for name, gradient in zip(names, torch.autograd.grad(loss, parameters), strict=True):
-        assert torch.isfinite(gradient).all(), name
-        assert gradient.abs().sum() > 0, name
 
 
 def test_weights_start_as_torchvisions():

@@ -126,14 +126,6 @@ def test_every_part_costs_and_returns_what_the_guides_does(fact, build):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_and_macs_are_torchvisions(name):
-    cost = count(on_meta(name), (1, 3, 224, 224))
-    for weights in torchvision.models.get_model_weights(name):
-        assert cost.parameters == weights.meta["num_params"]
-        assert round(cost.macs / 1e9, 3) == weights.meta["_ops"]
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_the_name_counts_the_layers_with_weights(name):
     layers = [part for part in on_meta(name).modules() if isinstance(part, nn.Conv2d | nn.Linear)]
     assert len(layers) == int(name.removeprefix("densenet"))
@@ -295,18 +287,6 @@ def test_the_smallest_size_is_29_and_the_smallest_that_works(training, monkeypat
     for network in (small(), torchvision.models.DenseNet(4, (2, 3, 2, 2), 8)):
         with pytest.raises(RuntimeError, match="too small"):
             network.eval()(images((2, 3, 28, 64)))
-
-
-def test_training_reaches_every_parameter_for_other_channels_and_classes():
-    torch.manual_seed(0)
-    network = densenet121(num_classes=7, in_channels=5).train()
-    logits = network(images((4, 5, 64, 64)))
-    assert logits.shape == (4, 7)
-    loss = nn.functional.cross_entropy(logits, torch.tensor([0, 2, 4, 6]))
-    names, parameters = zip(*network.named_parameters(), strict=True)
-    for name, gradient in zip(names, torch.autograd.grad(loss, parameters), strict=True):
-        assert torch.isfinite(gradient).all(), name
-        assert gradient.abs().sum() > 0, name
 
 
 def test_every_relu_runs_once_under_its_own_name():

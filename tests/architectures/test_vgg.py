@@ -15,7 +15,7 @@ from explorer.architectures import vgg
 from explorer.architectures.image_size import IllegalSize
 from explorer.architectures.vgg import CONFIGURATIONS, VGG, make_layers, vgg11_bn
 from explorer.cost import count
-from tests.architectures.live_weights import assert_alive, images, make_live
+from tests.architectures.live_weights import images
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference" / "guide_facts.json").read_text(encoding="utf-8"))
 NAMES = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
@@ -54,29 +54,6 @@ def test_the_name_counts_the_layers_with_weights(name):
 
 
 # --- values ---
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_feature_equals_torchvisions(name):
-    """The classifier, 500 MB of equal weights whatever the column, is left to the next test."""
-    theirs, ours = torchvisions(name).features, on_meta(name).features.eval()
-    make_live(theirs, images())
-    ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
-    with torch.inference_mode():
-        features = ours(images())
-        assert features.shape == (2, 512, 2, 3)
-        assert_alive(features.flatten(1))
-        assert (features - theirs(images())).abs().max() == 0
-
-
-def test_every_logit_equals_torchvisions():
-    theirs = make_live(torchvisions("vgg13_bn", num_classes=12), images())
-    ours = on_meta("vgg13_bn", num_classes=12).eval()
-    ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
-    with torch.inference_mode():
-        logits = ours(images())
-        assert_alive(logits)
-        assert (logits - theirs(images())).abs().max() == 0
 
 
 # --- small kernels: section 2.3 ---

@@ -104,6 +104,20 @@ def test_search_finds_and_compares_without_the_server(visit):
     assert not sent
 
 
+def test_search_looks_inside_what_is_folded(visit):
+    page = visit("/architectures?network=resnet18")
+    diagram(page)
+    query = page.get_by_label(re.compile("Find boxes")).first
+    query.fill("layer3.0.downsample.0")
+    expect(page.locator(".said").first).to_contain_text("Enter looks inside")
+    query.press("Enter")
+    expect(box(page, "layer3.0.downsample.0")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("1 operation fits")).to_be_visible()
+    query.fill("no such thing")
+    query.press("Enter")
+    expect(page.get_by_text("Nothing in this network fits “no such thing”.")).to_be_visible()
+
+
 def test_paint_shows_numbers_and_a_legend(visit):
     page = visit("/architectures?network=efficientnet_lite0")
     diagram(page)

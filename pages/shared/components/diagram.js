@@ -98,7 +98,6 @@ class Diagram {
     this.right = data.direction === 'right';
     this.svg.style.height = data.tall + 'px';
     this.svg.classList.toggle('down', !this.right);
-    this.svg.style.setProperty('--family', data.family || 'var(--st-primary-color)');
     const waiting = !fresh && performance.now() - this.clicked < 1500 && data.selected !== this.picked;
     const moved = !waiting && data.selected !== this.picked;
     if (!waiting) { this.picked = data.selected; this.clicked = -Infinity; }
@@ -376,7 +375,7 @@ class Diagram {
     for (const name of ['previous', 'next']) this.find(name).hidden = this.matches.length < 2;
     if (failure) this.say(failure, true);
     else if (!test) { if (!this.tracing) this.say(''); }
-    else if (!this.matches.length) this.say('no box shown fits; unfold to search inside');
+    else if (!this.matches.length) this.say(this.data.deep ? 'no box shown fits; Enter looks inside' : 'no box shown fits; unfold to search inside');
     this.current(move);
   }
 
@@ -606,7 +605,8 @@ class Diagram {
     field.oninput = () => this.seek(true);
     field.onkeydown = (event) => {
       event.stopPropagation();                            // letters are no shortcuts here
-      if (event.key === 'Enter') this.step(event.shiftKey ? -1 : 1);
+      if (event.key === 'Enter' && this.matches.length) this.step(event.shiftKey ? -1 : 1);
+      else if (event.key === 'Enter' && this.data.deep && field.value.trim()) this.send('sought', field.value);
       if (event.key === 'Escape') { field.value = ''; this.seek(false); }
     };
   }

@@ -83,9 +83,9 @@ def diagram(
     paint: Paint | None = None,
     on_select: Callable[[], None],
     on_unfold: Callable[[], None],
+    on_seek: Callable[[], None] | None = None,
     height: int = 460,
     name: str = "network",
-    family: str = "",
 ) -> Any:
     """Draws the diagram.
 
@@ -96,19 +96,26 @@ def diagram(
         paint: a number to paint over the boxes; without it they have the colours of their kinds.
         on_select: called after a box or frame is chosen; `st.session_state[key].selected` is its key in that run.
         on_unfold: called when a box is to be unfolded or a frame folded; `st.session_state[key].toggled` is its key.
+        on_seek: called when nothing shown fits and Enter asks to look inside what is folded;
+            `st.session_state[key].sought` is the query.
         height: of the sheet in pixels; what is larger is moved about.
         name: of the network, for exported files; with another name the view starts anew.
-        family: the network's colour, as '#rrggbb'.
     """
     data = {
         **drawn(drawing),
         "selected": selected,
         "paint": painted(paint) if paint else None,
         "tall": height,
+        "deep": on_seek is not None,
         "name": name,
-        "family": family,
     }
-    return _component(data=data, key=key, on_selected_change=on_select, on_toggled_change=on_unfold)
+    return _component(
+        data=data,
+        key=key,
+        on_selected_change=on_select,
+        on_toggled_change=on_unfold,
+        on_sought_change=on_seek or (lambda: None),
+    )
 
 
 def drawn(drawing: Drawing) -> dict[str, Any]:
