@@ -290,7 +290,6 @@ def test_a_single_pixel_is_enough(build):
     assert torch.isfinite(logits).all()
 
 
-@BOTH
 def test_weights_start_as_torchvisions():
     torch.manual_seed(0)
     ours = mobilenet_v2()
