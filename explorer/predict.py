@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from explorer import arithmetic
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -42,8 +44,7 @@ def logits(model: Model, image: Image.Image) -> np.ndarray:
 
 def softmax(values: np.ndarray) -> np.ndarray:
     """Probabilities of logits (classes,), in float64; shifted by the maximum so that nothing overflows."""
-    powers = np.exp(values.astype(np.float64) - values.max())
-    return powers / powers.sum()
+    return arithmetic.softmax(values).probabilities
 
 
 def ranked(model: Model, values: np.ndarray, k: int = 5) -> tuple[Prediction, ...]:

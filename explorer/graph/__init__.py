@@ -13,9 +13,10 @@ from explorer.graph.model import INPUT, Graph, Node
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from explorer.graph.tracing import Recording
     from explorer.models import Model
 
-__all__ = ["INPUT", "Graph", "Node", "execute", "of_model", "trace"]
+__all__ = ["INPUT", "Graph", "Node", "execute", "of_model", "recording_of", "trace"]
 
 
 def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
@@ -32,13 +33,20 @@ def execute(graph: Graph, module: nn.Module, inputs: Tensor) -> Any:
     return executed(graph, module, inputs)
 
 
-_of_models: WeakKeyDictionary[nn.Module, Graph] = WeakKeyDictionary()
+_of_models: WeakKeyDictionary[nn.Module, Recording] = WeakKeyDictionary()
 
 
 def of_model(model: Model) -> Graph:
     """The graph of a loaded network at the size of its own input; traced once."""
+    return recording_of(model).graph
+
+
+def recording_of(model: Model) -> Recording:
+    """As `of_model`, with what it takes to run parts of the network again."""
+    from explorer.graph.tracing import record
+
     with model.lock:
         if model.module not in _of_models:
             side = model.preprocessing.crop
-            _of_models[model.module] = trace(model.module, (1, model.preprocessing.channels, side, side))
+            _of_models[model.module] = record(model.module, (1, model.preprocessing.channels, side, side))
         return _of_models[model.module]

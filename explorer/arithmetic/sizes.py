@@ -56,3 +56,42 @@ def parameter_count(
         )
     height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     return (height * width * in_channels // groups + bias) * out_channels
+
+
+def transposed_size(
+    size: int, kernel: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
+) -> int:
+    """Pixels that a transposed convolution makes along one axis: (n - 1) s - 2p + d(k - 1) + output_padding + 1.
+
+    Args:
+        size: n, pixels of the input.
+        kernel: k, weights along the axis.
+        stride: s, pixels of the output from one stamp of the kernel to the next.
+        padding: p, pixels cut off at each end of the output.
+        output_padding: pixels added at the end, to choose between the sizes that a stride maps to the same one.
+        dilation: d, pixels from one weight to the next.
+
+    Raises:
+        IllegalSetting: a value is out of range, or nothing is left of the output.
+    """
+    for name, value, least in (
+        ("size", size, 1),
+        ("kernel", kernel, 1),
+        ("stride", stride, 1),
+        ("dilation", dilation, 1),
+        ("padding", padding, 0),
+        ("output padding", output_padding, 0),
+    ):
+        if value < least:
+            raise IllegalSetting(f"The {name} must be at least {least}, not {value}.")
+    if output_padding >= max(stride, dilation):
+        raise IllegalSetting(
+            f"An output padding of {output_padding} must be smaller than the stride ({stride}) or the dilation "
+            f"({dilation}); choose at most {max(stride, dilation) - 1}."
+        )
+    full = (size - 1) * stride + dilation * (kernel - 1) + output_padding + 1
+    if full - 2 * padding < 1:
+        raise IllegalSetting(
+            f"A padding of {padding} cuts away all {full} pixels of the output; choose at most {(full - 1) // 2}."
+        )
+    return full - 2 * padding
