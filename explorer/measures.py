@@ -1,4 +1,4 @@
-"""What is measured at every layer for one photo: how long it takes and how much of it is silent."""
+"""What is measured at every layer for one photo: how long it takes, how strongly it answers, how much is silent."""
 
 from __future__ import annotations
 
@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Silence:
-    """How much of a layer's output is exactly zero.
+class Summary:
+    """A layer's output in six numbers.
 
     Attributes:
-        zeros: share of all values, 0 to 1.
+        mean: of all values, in the layer's own units.
+        spread: their standard deviation.
+        minimum: the smallest.
+        maximum: the largest.
+        zeros: share of all values that are exactly zero, 0 to 1.
         dead: share of the channels that are zero everywhere, 0 to 1.
     """
 
+    mean: float
+    spread: float
+    minimum: float
+    maximum: float
     zeros: float
     dead: float
 
@@ -48,17 +56,22 @@ def milliseconds(model: Model, image: Image.Image, repeats: int = 5) -> dict[str
     return {name: 1000 * float(np.median([each[name] for each in passes])) for name in passes[0]}
 
 
-def silence(model: Model, image: Image.Image) -> dict[str, Silence]:
-    """The share of zeros and of dead channels of each layer for ``image``, by name."""
+def summaries(model: Model, image: Image.Image) -> dict[str, Summary]:
+    """Every layer's output for ``image`` in six numbers, by name, in the order in which the layers finish."""
     layers = {layer.name.removesuffix("#1"): layer for layer in activations.layers(model)}
 
-    def reduce(name: str, output: torch.Tensor) -> Silence | None:
+    def reduce(name: str, output: torch.Tensor) -> Summary | None:
         if name not in layers:
             return None
-        zero = layers[name].maps(output)[0] == 0
-        return Silence(float(zero.float().mean()), float(zero.flatten(1).all(dim=1).float().mean()))
+        maps = layers[name].maps(output)[0].float()
+        zero = maps == 0
+        spread, mean = torch.std_mean(maps, correction=0)
+        least, most = torch.aminmax(maps)
+        dead = zero.flatten(1).all(dim=1).float().mean()
+        numbers = torch.stack((mean, spread, least, most, zero.float().mean(), dead)).tolist()  # one copy from a card
+        return Summary(*numbers)
 
     inputs = model.preprocess(image)
     with model.lock:
         found = capture.reduced(model.module, inputs, reduce)
-    return {name: silence for name, silence in found.items() if silence is not None}
+    return {name: summary for name, summary in found.items() if summary is not None}

@@ -11,23 +11,29 @@ from explorer import activations, capture, measures
 from tests.toy import Toy, toy
 
 
-def test_silence_of_the_toy_by_hand():
+def test_summaries_of_the_toy_by_hand():
     """Channel 0 is red less one half, channel 1 two times green less red."""
     pixels = np.array([[[255, 0, 0], [0, 0, 0]], [[0, 0, 0], [255, 0, 0]]], np.uint8)
-    found = measures.silence(toy(), Image.fromarray(pixels))
+    found = measures.summaries(toy(), Image.fromarray(pixels))
     # After the ReLU channel 0 has 0.5 at the two red pixels; channel 1 is -1 there, 0 elsewhere: dead.
-    assert found["relu"] == measures.Silence(zeros=6 / 8, dead=1 / 2)
-    assert found["relu#2"] == found["relu"]
+    relu = found["relu"]
+    assert (relu.zeros, relu.dead, relu.minimum, relu.maximum) == (6 / 8, 1 / 2, 0, 0.5)
+    assert relu.mean == 2 * 0.5 / 8
+    assert relu.spread == pytest.approx((2 * 0.25 / 8 - 0.125**2) ** 0.5)
+    assert found["relu#2"] == relu
     # Listening must not see what the in-place ReLU leaves behind: before it nothing is dead and two values are zero.
-    assert found["conv"] == measures.Silence(zeros=2 / 8, dead=0)
+    assert (found["conv"].zeros, found["conv"].dead, found["conv"].minimum) == (2 / 8, 0, -1)
 
 
-def test_silence_is_that_of_the_feature_maps(lite0, photos):
-    found = measures.silence(lite0, photos["coffee"])
+def test_summaries_are_those_of_the_feature_maps(lite0, photos):
+    found = measures.summaries(lite0, photos["coffee"])
     for name in ("features.0.2", "features.3", "features.8.2"):
         maps = activations.feature_maps(lite0, photos["coffee"], [name])[name]
         assert found[name].zeros == pytest.approx((maps.values == 0).mean(), abs=1e-6)
         assert found[name].dead == pytest.approx(maps.dead.mean(), abs=1e-6)
+        assert found[name].mean == pytest.approx(maps.values.mean(dtype=np.float64), rel=1e-4)
+        assert found[name].spread == pytest.approx(maps.values.std(dtype=np.float64), rel=1e-4)
+        assert (found[name].minimum, found[name].maximum) == (maps.values.min(), maps.values.max())
     assert 0.2 < found["features.0.2"].zeros < 0.9
 
 

@@ -82,12 +82,12 @@ def _values(kind: str, graph: Graph, folded: FoldedGraph, model: Model | None, p
     if kind == "time":
         times = cache.milliseconds(model, picture)
         return {box.key: value for box in boxes if (value := _time(box, times)) is not None}
-    silence = cache.silence(model, picture)
+    summaries = cache.summaries(model, picture)
     found = {}
     for box in boxes:
         layer = box_panel.layer_of(graph, box, model).removesuffix("#1")
-        if layer in silence:
-            found[box.key] = silence[layer].zeros if kind == "zeros" else silence[layer].dead
+        if layer in summaries:
+            found[box.key] = summaries[layer].zeros if kind == "zeros" else summaries[layer].dead
     return found
 
 

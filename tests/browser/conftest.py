@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -27,6 +28,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_SENT: WeakKeyDictionary[Page, list[object]] = WeakKeyDictionary()
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -131,6 +133,9 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         context.set_default_timeout(60_000)
         page = context.new_page()
         watch.follow(page)
+        sent = _SENT.setdefault(page, [])
+        # From the start: the one socket is opened while the page loads.
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
         page.goto(address + path)
         return page
 
@@ -140,6 +145,11 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
             assert page.locator("[data-testid=stException]").count() == 0
         context.close()
     assert not watch.complaints, "\n".join(watch.complaints)
+
+
+def frames(page: Page) -> list[object]:
+    """What the page has told the server so far; the same list goes on growing."""
+    return _SENT[page]
 
 
 def settled(page: Page) -> None:

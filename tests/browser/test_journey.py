@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pages.shared.text import number
-from tests.browser.conftest import running_server, settled
+from tests.browser.conftest import frames, running_server, settled
 
 pytestmark = pytest.mark.browser
 
@@ -109,12 +109,9 @@ def test_upload_channel_class_and_overlay(visit, photos):
 
 def test_hovering_asks_the_server_nothing(visit):
     page = visit("/feature_maps?layer=features.3")
-    sent: list[object] = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    page.reload()
     atlas_of(page, "features.3")
     settled(page)
-    quiet = len(sent)
+    quiet = len(frames(page))
     box = page.locator("canvas.all").bounding_box()
     seen = set()
     for step in range(1, 9):
@@ -124,7 +121,7 @@ def test_hovering_asks_the_server_nothing(visit):
     large = page.locator("canvas.map").bounding_box()
     page.mouse.move(large["x"] + large["width"] / 2, large["y"] + large["height"] / 2)
     expect(page.locator(".chosen .unit")).to_contain_text("row 14, column 14: about")
-    assert len(sent) == quiet
+    assert len(frames(page)) == quiet
 
 
 def test_a_unit_is_chosen_and_its_exact_value_shown(visit, lite0, photos):

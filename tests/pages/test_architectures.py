@@ -131,7 +131,7 @@ def test_a_failure_is_one_kind_sentence(monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no clock")
 
-    monkeypatch.setattr(measures, "silence", fail)
+    monkeypatch.setattr(measures, "summaries", fail)
     app.selectbox(key="diagram-paint").set_value("zeros").run()
     assert not app.exception
     assert "Something went wrong here" in app.warning[-1].value
