@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from explorer.attribution import Attribution
     from explorer.comparison import Profile
     from explorer.effective import EffectiveField
+    from explorer.exemplars import Exemplar
     from explorer.graph import Graph
-    from explorer.measures import Silence
+    from explorer.graph.values import Values
+    from explorer.measures import Summary
     from explorer.models import Model
 
 T = TypeVar("T")
@@ -166,11 +168,11 @@ def milliseconds(model: Model, picture: Picture) -> dict[str, float]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
-def silence(model: Model, picture: Picture) -> dict[str, Silence]:
-    """How much of each layer is zero for the photo."""
+def summaries(model: Model, picture: Picture) -> dict[str, Summary]:
+    """Every layer's output for the photo in six numbers."""
     from explorer import measures
 
-    return measures.silence(model, picture.open())
+    return measures.summaries(model, picture.open())
 
 
 @st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=_BY_CONTENT)
@@ -206,3 +208,21 @@ def effective_field(model: Model, picture: Picture, layer: str, unit: tuple[int,
     start = time.perf_counter()
     found = receptive_field.effective(model, picture.open(), layer, unit)
     return Timed(found, time.perf_counter() - start)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def exemplars(model: Model, shown: tuple[Picture, ...], layer: str, channel: int) -> Timed[tuple[Exemplar, ...]]:
+    """The patches that excite a channel most, among some pictures."""
+    from explorer import exemplars as places
+
+    start = time.perf_counter()
+    found = places.find(model, (picture.open() for picture in shown), layer, channel)
+    return Timed(found, time.perf_counter() - start)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=_BY_CONTENT)
+def values(model: Model, picture: Picture) -> Values:
+    """All numbers of a network for one photo, computed as they are asked for; 128 MB each at most, as a rule."""
+    from explorer.graph.values import Values
+
+    return Values(model, picture.open())
