@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,16 +11,17 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 
-from explorer import capture
+from explorer import capture, graph
 from explorer.capture import Layer, UnknownLayer
 from explorer.layouts import Layout
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
     from torch import nn
 
+    from explorer.graph import Node
     from explorer.models import Model
 
 
@@ -87,13 +89,60 @@ def layers(model: Model) -> tuple[Layer, ...]:
         return _layers[model.module]
 
 
+_STEPS = ("add", "add_", "iadd", "cat", "mul", "mul_", "imul")  # between modules, where something new is computed
+_nodes: WeakKeyDictionary[nn.Module, tuple[Layer, ...]] = WeakKeyDictionary()
+
+
+def nodes(model: Model) -> tuple[Layer, ...]:
+    """The layers, and among them what is computed between modules: sums behind shortcuts, concatenations, gates.
+
+    Such a step is called as in the network's graph, 'layer1.0.add', and can be shown, but not listened to by a hook.
+    """
+    with model.lock:
+        if model.module not in _nodes:
+            _nodes[model.module] = _with_steps(layers(model), graph.of_model(model).nodes)
+        return _nodes[model.module]
+
+
+def _with_steps(known: tuple[Layer, ...], traced: tuple[Node, ...]) -> tuple[Layer, ...]:
+    """Each step before the first layer that finishes after it."""
+    finished = {}
+    for layer in known:
+        path = layer.name.removesuffix("#1")
+        inside = [number for number, node in enumerate(traced) if f"{node.name}.".startswith(f"{path}.")]
+        finished[layer.name] = max(inside, default=-1)
+    merged = list(known)
+    for number, node in reversed(list(enumerate(traced))):
+        layout = _layout(node.shape) if node.operation in _STEPS and not node.module else None
+        if layout is not None:
+            one = torch.empty(node.shape, device="meta")
+            later = (at for at, layer in enumerate(merged) if finished.get(layer.name, -1) >= number)
+            before = next(later, len(merged))
+            merged.insert(before, Layer(node.name, node.operation, layout.shape(one), True, layout))
+            finished[node.name] = number
+    return tuple(merged)
+
+
+def _layout(shape: tuple[int, ...]) -> Layout | None:
+    """How a step's output lies, by its shape: maps have equal sides; None for what is neither maps nor tokens."""
+    if len(shape) == 4:
+        if shape[2] == shape[3]:
+            return Layout.MAPS
+        return Layout.CHANNELS_LAST if shape[1] == shape[2] else None
+    if len(shape) == 3 and math.isqrt(shape[1]) ** 2 in (shape[1], shape[1] - 1) and shape[1] > 1:
+        return Layout.TOKENS
+    return None
+
+
 def find(model: Model, name: str) -> Layer:
-    """The layer called ``name``.
+    """The layer or step called ``name``.
 
     Raises:
         UnknownLayer: the network has none that can be shown as maps or a vector.
     """
     found = next((layer for layer in layers(model) if layer.name == name), None)
+    if found is None:
+        found = next((layer for layer in nodes(model) if layer.name == name), None)
     if found is None:
         raise UnknownLayer(f"{model.card.title} has no layer {name!r} with maps for output; choose one from its list.")
     return found
@@ -146,15 +195,22 @@ def _depth(layer: Layer) -> int:
 
 
 def feature_maps(model: Model, image: Image.Image, layers: Iterable[str] | None = None) -> dict[str, FeatureMaps]:
-    """The outputs of ``layers`` for ``image``, by name; of all layers if None.
+    """The outputs of ``layers`` (or steps between them, see `nodes`) for ``image``, by name; of all layers if None.
 
     Raises:
         UnknownLayer: the network has no such layer.
     """
     wanted = _all(model) if layers is None else tuple(find(model, name) for name in dict.fromkeys(layers))
+    heard = {layer.name for layer in _all(model)}
     inputs = model.preprocess(image)
     with model.lock:
-        outputs = capture.outputs(model.module, inputs, [layer.name for layer in wanted])
+        names = [layer.name for layer in wanted if layer.name in heard]
+        outputs = capture.outputs(model.module, inputs, names) if names else {}
+    if len(outputs) < len(wanted):
+        from explorer.graph.values import Values  # which asks for layers itself
+
+        computed = Values(model, image)
+        outputs |= {layer.name: computed.output(layer.name) for layer in wanted if layer.name not in heard}
     return {layer.name: FeatureMaps(layer.name, _values(layer.maps(outputs[layer.name]))) for layer in wanted}
 
 

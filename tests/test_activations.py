@@ -122,3 +122,18 @@ def test_a_vector_is_maps_of_one_unit():
     assert maps.values.shape == (2, 1, 1)
     # Red everywhere: channels 0.5 and 0 (-1 rectified); logits 4 * 0.5 + 0.25 and 1.
     assert maps.values.ravel().tolist() == [2.25, 1.0]
+
+
+def test_steps_between_modules_are_shown_as_the_network_computed_them(lite0, photos):
+    names = [layer.name for layer in activations.nodes(lite0)]
+    assert [name for name in names if name not in {layer.name for layer in activations.layers(lite0)}][:2] == [
+        "features.2.1.add",
+        "features.3.1.add",
+    ]
+    assert names.index("features.2.1.stochastic_depth") < names.index("features.2.1.add") < names.index("features.2.1")
+    found = activations.feature_maps(
+        lite0, photos["coffee"], ["features.2.0", "features.2.1.block", "features.2.1.add"]
+    )
+    # By hand: a block with a shortcut gives its branch plus what came in.
+    by_hand = found["features.2.0"].values + found["features.2.1.block"].values
+    assert (found["features.2.1.add"].values == by_hand).all()

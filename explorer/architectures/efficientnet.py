@@ -113,17 +113,18 @@ def stage_repeats(factor: float, deepened_stages: Collection[int]) -> list[int]:
     ]
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Return TensorFlow's SAME padding of one axis, in pixels (before, after): the output has ceil(size / stride)."""
-    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    window = dilation * (kernel - 1) + 1
+    total = max((math.ceil(size / stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 
 
 @torch.fx.wrap  # one node in a traced graph, because the arithmetic needs a real size
-def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
+def pad_same(x: Tensor, kernel: int, stride: int, dilation: int = 1) -> Tensor:
     """Add TensorFlow's SAME padding of zeros: (B, C, H, W) -> (B, C, top + H + bottom, left + W + right)."""
-    top, bottom = same_padding(x.shape[-2], kernel, stride)
-    left, right = same_padding(x.shape[-1], kernel, stride)
+    top, bottom = same_padding(x.shape[-2], kernel, stride, dilation)
+    left, right = same_padding(x.shape[-1], kernel, stride, dilation)
     return F.pad(x, (left, right, top, bottom))
 
 
@@ -135,7 +136,7 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad, then convolve."""
-        return super().forward(pad_same(x, self.kernel_size[0], self.stride[0]))
+        return super().forward(pad_same(x, self.kernel_size[0], self.stride[0], self.dilation[0]))
 
 
 @dataclass(frozen=True)

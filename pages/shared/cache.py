@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from explorer.exemplars import Exemplar
     from explorer.graph import Graph
     from explorer.graph.values import Values
+    from explorer.intervention import Block
     from explorer.measures import Summary
     from explorer.models import Model
+    from explorer.surgery import Operated
 
 T = TypeVar("T")
 
@@ -70,6 +72,8 @@ def network() -> Model:
         except ExplorerError as error:
             model = models.load(chosen.network, "random").noted(str(error))
         layers = activations.layers(model)
+        if chosen.layer and chosen.layer not in {layer.name for layer in layers}:
+            layers = activations.nodes(model)  # perhaps a step between layers; to know them takes tracing
     bar.empty()
     selection.fit(card.title, layers, len(model.classes))
     sidebar.complete(model, {name: devices.describe(name) for name in devices.available()})
@@ -226,3 +230,35 @@ def values(model: Model, picture: Picture) -> Values:
     from explorer.graph.values import Values
 
     return Values(model, picture.open())
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_BY_CONTENT)  # few: a copy keeps the weights alive
+def operated(model: Model, cuts: tuple[tuple[int, bool, bool, int], ...]) -> Operated:
+    """A network after surgery; cuts are (stride, remove, spread, dilation)."""
+    from explorer import surgery
+
+    return surgery.operate(model, {stride: surgery.Cut(*rest) for stride, *rest in cuts})
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def attention_distances(model: Model, picture: Picture) -> np.ndarray:
+    """How far each head looks, pixels: (blocks, heads)."""
+    from explorer import attention
+
+    return attention.distances(model, picture.open())
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_BY_CONTENT)  # few: a copy keeps the weights alive
+def intervened(model: Model, changes: tuple[tuple[str, tuple[int, ...] | None, float, str], ...]) -> Model:
+    """The network with some of its parts switched off or scaled."""
+    from explorer import intervention
+
+    return intervention.intervened(model, [intervention.Intervention(*change) for change in changes])
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def residual_blocks(model: Model) -> tuple[Block, ...]:
+    """The residual blocks that can be switched off."""
+    from explorer import intervention
+
+    return intervention.blocks(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ def explore(model: Model, picture: Picture) -> None:
     from explorer import activations
     from explorer import atlas as sheet
 
-    layers = {layer.name: layer for layer in activations.layers(model)}
+    layers = {layer.name: layer for layer in activations.nodes(model)}
     layer, order, colours = _controls(model, layers)
     timed = cache.feature_maps(model, picture, layer.name)
     maps = timed.result
@@ -115,6 +116,7 @@ def _payload(
             "names": [names[each] for each in channels] if names else None,
             "channel": channel,
             "unit": unit,
+            "fields": _fields(model, maps),
             "value": number(float(maps.values[channel, unit[0], unit[1]])) if unit else "",
             "dead": maps.dead[channels].tolist(),
         },
@@ -128,6 +130,22 @@ def _payload(
         table=palettes.DIVERGING if scale == "symmetric" else palettes.SEQUENTIAL,
         photo=cache.seen(model, picture),
     )
+
+
+def _fields(model: Model, maps: FeatureMaps) -> dict[str, list[tuple[float, float]]] | None:
+    """Where each row and each column of units looks, as shares of the photo; None where that says nothing."""
+    from explorer import graph
+
+    field = graph.of_model(model).field_of(maps.layer)
+    if field is None or field.whole:
+        return None
+    side, (rows, columns) = model.preprocessing.crop, maps.values.shape[1:]
+
+    def shares(units: int) -> list[tuple[float, float]]:
+        inside = [field.inside(unit, side) for unit in range(units)]
+        return [(round(first / side, 4), round((last + 1) / side, 4)) for first, last in inside]
+
+    return {"rows": shares(rows), "columns": shares(columns)}
 
 
 def _on_channel() -> None:
@@ -157,6 +175,16 @@ def _below(model: Model, maps: FeatureMaps, levels: Levels, layer: Layer, symmet
             help="Grad-CAM at this layer." if layer.spatial else "A single position cannot say where; choose a map.",
         )
         st.download_button(
+            "All channels as NPZ",
+            data=lambda: _npz(maps),
+            file_name=f"{blocks.file_stem(model, layer.name)}.npz",
+            mime="application/octet-stream",
+            icon=":material/download:",
+            on_click="ignore",
+            type="tertiary",
+            help="The values themselves as a NumPy file: an array called “values”, channels × height × width, float32.",
+        )
+        st.download_button(
             "This sheet as PNG",
             data=lambda: _png(levels, symmetric),
             file_name=f"{blocks.file_stem(model, layer.name)}.png",
@@ -165,6 +193,12 @@ def _below(model: Model, maps: FeatureMaps, levels: Levels, layer: Layer, symmet
             on_click="ignore",
             type="tertiary",
         )
+
+
+def _npz(maps: FeatureMaps) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, values=maps.values, layer=np.array(maps.layer))
+    return buffer.getvalue()
 
 
 def _png(levels: Levels, symmetric: bool) -> bytes:

@@ -65,7 +65,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const N = header.shown, M = channels.length, find = (name) => root.querySelector('.' + name);
   const lut = words(blobs.table);
   let state = states.get(root);
-  if (!state) states.set(root, state = {blend: 100});
+  if (!state) states.set(root, state = {blend: 100, over: null});
   // Python knows best, unless it has not heard of the last click yet.
   const waiting = state.layer === header.layer && performance.now() - state.clicked < 1500
     && channels.includes(state.picked) && state.picked !== header.channel;
@@ -127,6 +127,13 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     g.globalAlpha = state.photo ? blend : 1;
     g.drawImage(source, 0, shown * H, W, H, 0, 0, map.width, map.height);
     g.globalAlpha = 1;
+    const looking = state.over || (shown === at ? state.unit : null);
+    if (looking && header.fields && H * W > 1) {               // what the unit sees of the photo, which lies under the map
+      const [top, bottom] = header.fields.rows[looking[0]], [left, right] = header.fields.columns[looking[1]];
+      const box = [left * map.width, top * map.height, (right - left) * map.width, (bottom - top) * map.height];
+      g.setLineDash([8, 5]); g.lineWidth = 5; g.strokeStyle = '#000'; g.strokeRect(...box);
+      g.lineWidth = 2.5; g.strokeStyle = '#fff'; g.strokeRect(...box); g.setLineDash([]);
+    }
     if (state.unit && shown === at && H * W > 1) {
       g.strokeStyle = '#fff'; g.lineWidth = Math.max(2, side / 8);
       g.strokeRect(state.unit[1] * side, state.unit[0] * side, side, side);
@@ -141,7 +148,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   };
   function say(r, c) {
     const chosen = header.value && state.unit && shown === at && state.picked === header.channel;
-    find('unit').textContent = r !== undefined ? `row ${r}, column ${c}: about ${short(value(r, c))}`
+    find('unit').textContent = r !== undefined ? `row ${r}, column ${c}: about ${short(value(r, c))}${header.fields ? '; dashed: what it sees' : ''}`
       : chosen ? `Unit at row ${state.unit[0]}, column ${state.unit[1]}: ${header.value}`
       : vector ? '' : touch ? 'Tap the map to choose a unit.' : 'Hover the map for a unit; click to choose it.';
   }
@@ -204,8 +211,8 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       cursor = Math.min(N - 1, Math.max(0, cursor + step)); show(cursor); event.preventDefault();
     } else if (event.key === 'Enter' || event.key === ' ') { pick(cursor); event.preventDefault(); }
   };
-  map.onpointermove = (event) => say(...unitAt(event));
-  map.onpointerleave = () => say();
+  map.onpointermove = (event) => { state.over = unitAt(event); say(...state.over); large(); };
+  map.onpointerleave = () => { state.over = null; say(); large(); };
   map.onclick = (event) => {
     const unit = unitAt(event);
     if (shown !== at) { at = cursor = shown; state.picked = channels[shown]; sheet(); }

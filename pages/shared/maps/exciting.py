@@ -1,0 +1,61 @@
+"""Tab of the Feature maps page: what excites the chosen channel most, in the visitor's own photos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer import images
+from pages.shared import blocks, cache, pictures, selection
+from pages.shared.text import number, plain
+
+if TYPE_CHECKING:
+    from explorer.exemplars import Exemplar
+    from explorer.models import Model
+    from pages.shared.pictures import Picture
+
+_SIDE = 132  # pixels of a patch on the page
+
+
+def draw(picture: Picture, model: Model) -> None:
+    """Twelve patches, strongest first."""
+    from explorer import activations
+
+    spatial = {layer.name: layer for layer in activations.layers(model) if layer.spatial}
+    resolutions = activations.resolutions(model)
+    layer = selection.current().layer or resolutions[len(resolutions) // 2].name
+    if layer not in spatial:
+        st.info(f"{plain(layer)} has a single position, so no patch belongs to it; choose a layer with maps.")
+        return
+    channel = selection.current().channel
+    if channel is None:
+        maps = cache.feature_maps(model, picture, layer).result
+        channel = int(maps.strongest()[0])
+    mine = list(pictures.uploads().values())
+    shown = mine or [each for each in pictures.samples().values() if each.subject == model.card.subject]
+    with st.spinner(f"Looking through {len(shown)} pictures"):
+        timed = cache.exemplars(model, tuple(shown), layer, channel)
+    whose = "your own pictures" if mine else "the bundled pictures; drop in some of your own to search those"
+    st.markdown(f"What excites **channel {channel}** of **{plain(layer)}** most, in {whose}.")
+    with st.container(horizontal=True):
+        for exemplar in timed.result:
+            _patch(exemplar, shown[exemplar.photo])
+    blocks.caption(
+        model, layer, f"channel {channel}", f"{len(shown)} pictures, four places each at most", seconds=timed.seconds
+    )
+
+
+def _patch(exemplar: Exemplar, photo: Picture) -> None:
+    from PIL import Image
+
+    height, width = exemplar.patch.shape[:2]
+    scale = max(1, round(2 * _SIDE / max(height, width)))
+    patch = Image.fromarray(exemplar.patch).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+    side = max(patch.size)  # a patch at the border is cut off; on a square sheet all stand in line
+    large = Image.new("RGBA", (side, side))
+    large.paste(patch, ((side - patch.width) // 2, (side - patch.height) // 2))
+    with st.container(width=_SIDE):
+        st.image(images.encode_png(large), width=_SIDE, alt=f"What excites the channel in {photo.title}")
+        row, column = exemplar.unit
+        st.caption(f"**{number(round(exemplar.value, 3))}** at {row}, {column} of {plain(photo.title)}")
