@@ -34,7 +34,7 @@ explore()
 
 if "maps-tab" not in st.session_state and "_maps_tab" in st.session_state:
     st.session_state["maps-tab"] = st.session_state["_maps_tab"]  # a widget's state goes with its page
-depth, exciting, weights, compare = st.tabs(
+depth, patches, kernels, compare = st.tabs(
     ["By depth", _EXCITING, "Weights", "Side by side"], key="maps-tab", on_change="rerun"
 )
 st.session_state["_maps_tab"] = st.session_state["maps-tab"]
@@ -43,16 +43,16 @@ with depth, blocks.kindly():
         from pages.shared.maps import by_depth
 
         by_depth.draw(picture, model)
-with exciting, blocks.kindly():
-    if exciting.open:
-        from pages.shared.maps import exciting as tab
+with patches, blocks.kindly():
+    if patches.open:
+        from pages.shared.maps import exciting
 
-        tab.draw(picture, model)
-with weights, blocks.kindly():
-    if weights.open:
-        from pages.shared.maps import weights as tab
+        exciting.draw(picture, model)
+with kernels, blocks.kindly():
+    if kernels.open:
+        from pages.shared.maps import weights
 
-        tab.draw(model)
+        weights.draw(model)
 with compare, blocks.kindly():
     if compare.open:
         from pages.shared import comparison

@@ -2,19 +2,35 @@
 
 import streamlit as st
 
-from pages.shared import blocks, field_view, navigation, selection
+from pages.shared import blocks, navigation, selection, sidebar
 
 navigation.guard()
 
-picture, model = blocks.subject()
+if "fields-tab" not in st.session_state and "_fields_tab" in st.session_state:
+    st.session_state["fields-tab"] = st.session_state["_fields_tab"]  # a widget's state goes with its page
+stack, network, operation = st.tabs(
+    ["Build a stack", "Real network", "Surgery"],
+    default="Real network" if selection.current().layer else None,
+    key="fields-tab",
+    on_change="rerun",
+)
+st.session_state["_fields_tab"] = st.session_state["fields-tab"]
 
+if stack.open:
+    sidebar.reserve()
+    blocks.complaints()
+with stack:
+    if stack.open:
+        from pages.shared.fields import build_stack
 
-@st.fragment
-@blocks.kindly()
-def explore() -> None:
-    """The controls and the photo; a change here reruns nothing else."""
-    field_view.explore(model, picture)
-    selection.write_link(in_fragment=True)
+        build_stack.draw(selection.picture())
+with network:
+    if network.open:
+        from pages.shared.fields import real_network
 
+        real_network.draw(*blocks.subject())
+with operation:
+    if operation.open:
+        from pages.shared.fields import surgery
 
-explore()
+        surgery.draw(*blocks.subject())

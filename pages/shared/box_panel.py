@@ -168,6 +168,7 @@ def _activations(model: Model, picture: Picture, layer: str) -> None:
 def _open(stem: str, layer: str) -> None:
     selection.change(layer=layer)
     st.session_state["_open"] = stem
+    st.session_state["_fields_tab"] = "Real network"  # where the Receptive field page shows a layer
 
 
 def _neighbours(folded: FoldedGraph, box: Box, choose: Callable[[str], None]) -> None:

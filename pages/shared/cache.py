@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.graph import Graph
     from explorer.graph.values import Values
     from explorer.intervention import Block
+    from explorer.intervention.changes import Kind
     from explorer.measures import Summary
     from explorer.models import Model
     from explorer.surgery import Operated
@@ -237,7 +238,8 @@ def operated(model: Model, cuts: tuple[tuple[int, bool, bool, int], ...]) -> Ope
     """A network after surgery; cuts are (stride, remove, spread, dilation)."""
     from explorer import surgery
 
-    return surgery.operate(model, {stride: surgery.Cut(*rest) for stride, *rest in cuts})
+    chosen = {stride: surgery.Cut(remove, spread, dilation) for stride, remove, spread, dilation in cuts}
+    return surgery.operate(model, chosen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
@@ -249,7 +251,7 @@ def attention_distances(model: Model, picture: Picture) -> np.ndarray:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_BY_CONTENT)  # few: a copy keeps the weights alive
-def intervened(model: Model, changes: tuple[tuple[str, tuple[int, ...] | None, float, str], ...]) -> Model:
+def intervened(model: Model, changes: tuple[tuple[str, tuple[int, ...] | None, float, Kind], ...]) -> Model:
     """The network with some of its parts switched off or scaled."""
     from explorer import intervention
 

@@ -36,6 +36,14 @@ _PAGES = (
         "What a network is made of and what that costs: **unfold** any box down to its layers, on your photo.",
     ),
     _Entry(
+        "convolution",
+        "Convolution",
+        "grid_on",
+        "How is one number computed?",
+        "Every number in a network is a sum of products. **Point at one** to see what it is made of, by hand and in a "
+        "real network.",
+    ),
+    _Entry(
         "receptive_field",
         "Receptive field",
         "center_focus_strong",

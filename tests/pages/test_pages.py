@@ -47,10 +47,6 @@ def read(markdown: str) -> str:
         ("home", "EfficientNet-Lite0 · ImageNet · Grad-CAM at features.8 · tiger cat"),
         ("feature_maps", "EfficientNet-Lite0 · ImageNet · features.3 · 40 × 28 × 28 · 0 of 40 channels dead"),
         ("attribution", "EfficientNet-Lite0 · ImageNet · Grad-CAM · features.8 · tiger cat 41 % (logit 9.26)"),
-        (
-            "receptive_field",
-            "EfficientNet-Lite0 · ImageNet · features.3 · row 14, column 14 · could see 67 × 67 pixels",
-        ),
     ],
 )
 def test_each_page_opens_with_a_result(page, words):
@@ -248,7 +244,7 @@ def test_what_the_network_does_not_have_is_named_once(query, words):
 
 def test_a_layer_without_positions_is_explained_on_attribution():
     app = opened("attribution", layer="classifier.1")
-    assert "classifier.1 has a single position" in captions(app)
+    assert "classifier.1 has no maps that Grad-CAM could read" in captions(app)
     assert app.selectbox(key="select-layer").value == "features.8"
     assert app.session_state["selection"].layer == "classifier.1"  # Feature maps still shows it
 
@@ -282,15 +278,37 @@ def test_networks_of_every_kind_open_on_every_page(slug, page):
 
 def test_a_unit_of_the_receptive_field_is_part_of_the_selection():
     app = opened("receptive_field", network="efficientnet_lite0", layer="features.5", channel="2", unit="3,9")
-    assert "features.5 · row 3, column 9 · could see 339 × 339 pixels, cut off by the border" in captions(app)
-    app.slider(key="unit-row").set_value(13).run()
-    assert app.session_state["selection"].unit == (13, 9)
-    assert "features.5 · row 13, column 9" in captions(app)
+    assert "features.5 · row 3, column 9 · could see 339 × 339 px, of which 224 × 224 lie on the photo" in captions(app)
     assert "% inside the square" in captions(app)
 
 
+@pytest.mark.parametrize(
+    ("slug", "words"),
+    [
+        ("lenet5", "9 × 9"),
+        ("googlenet", "13 × 13"),
+        ("yolo", "25 × 25"),
+        ("unet", "enlarges its maps again"),
+        ("vit_b_32", "attention"),
+    ],
+)
+def test_surgery_opens_with_a_cut_or_says_why_not(slug, words):
+    layer = {"vit_b_32": "blocks.3", "unet": "encoders.1", "lenet5": "c3"}.get(slug, "")
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.run()
+    app.session_state["_fields_tab"] = "Surgery"
+    app.switch_page("pages/receptive_field.py")
+    app.query_params["network"] = slug
+    if layer:
+        app.query_params["layer"] = layer
+    app.run()
+    assert not app.exception
+    said = [each.value for each in app.metric] + [read(each.value) for each in (*app.info, *app.warning)]
+    assert any(words in each for each in said), said
+
+
 def test_a_layer_that_may_see_everything_says_so():
-    app = opened("receptive_field", network="vit_b_32", weights="random")
+    app = opened("receptive_field", network="vit_b_32", weights="random", layer="blocks.3")
     assert "may depend on the whole photo" in captions(app)
 
 

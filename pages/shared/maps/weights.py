@@ -36,40 +36,42 @@ def draw(model: Model) -> None:
         width=420,
     )
     found = filters.find(model, name)
-    channels = len(found.weights)
     if found.colours and not found.pointwise:
         tiles = filters.in_colour(found)
-        _show(filters.sheet(tiles, max(1, 48 // tiles.shape[1])), f"The {channels} filters of {name}")
-        said = "each filter as a colour picture about gray: what it looks like is what it looks for"
+        _show(filters.sheet(tiles, max(1, 48 // tiles.shape[1])), f"The {len(tiles)} filters of {name}")
+        said = ["each filter as a colour picture about gray: what it looks like is what it looks for"]
     elif found.pointwise:
         matrix = filters.signed(found.weights[:, :, 0, 0])
-        _show(matrix.repeat(max(1, 640 // max(matrix.shape)), 0).repeat(max(1, 640 // max(matrix.shape)), 1), name)
-        said = "a matrix: a row for each output channel, a column for each input channel"
+        scale = max(1, 640 // max(matrix.shape))
+        _show(matrix.repeat(scale, 0).repeat(scale, 1), f"The weights of {name}")
+        said = ["a matrix: a row for each output channel, a column for each input channel", _scale(found.weights)]
     else:
         said = _kernels(found)
-    peak = float(np.abs(found.weights).max())
-    shape = f"{size(found.weights.shape)} weights" + (f", {found.groups} groups" if found.groups > 1 else "")
-    blocks.caption(
-        model, name, shape, said, f"blue −{peak:.3g}, white 0, red {peak:.3g}" if "colour" not in said else ""
-    )
+    groups = f", {found.groups} groups" if found.groups > 1 else ""
+    blocks.caption(model, name, f"{size(found.weights.shape)} weights{groups}", *said)
 
 
-def _kernels(found: Filters) -> str:
-    """Sheets of small kernels: of all filters where each has one, else of one filter."""
+def _kernels(found: Filters) -> list[str]:
+    """A sheet of small kernels: of all filters where each has one, else of one filter."""
     from explorer import filters
 
     if found.weights.shape[1] == 1:
-        tiles, said = found.weights[:_MOST, 0], "one kernel for each channel"
+        chosen, said = found.weights[:, 0], "one kernel for each channel"
     else:
-        channel = selection.current().channel or 0
-        channel = st.slider(
-            "Filter", 0, len(found.weights) - 1, min(channel, len(found.weights) - 1), key=f"weights-of-{found.layer}"
-        )
-        order = np.argsort(-found.norms(channel), kind="stable")[:_MOST]
-        tiles, said = found.weights[channel, order], f"the kernels of filter {channel}, largest first"
-    count = found.weights.shape[0] if found.weights.shape[1] == 1 else found.weights.shape[1]
-    _show(filters.sheet(filters.signed(tiles), max(2, 40 // tiles.shape[1])), f"Kernels of {found.layer}")
-    return said + (f", the first {_MOST} of {count}" if count > _MOST else "")
+        last = len(found.weights) - 1
+        channel = min(selection.current().channel or 0, last)
+        channel = st.slider("Filter", 0, last, channel, key=f"weights-of-{found.layer}-{channel}", width=420)
+        order = np.argsort(-found.norms(channel), kind="stable")
+        chosen, said = found.weights[channel, order], f"the kernels of filter {channel}, largest first"
+    tiles = chosen[:_MOST]
+    _show(filters.sheet(filters.signed(tiles), max(2, 40 // tiles.shape[1]), gap=6), f"Kernels of {found.layer}")
+    return [said + (f", {_MOST} of {len(chosen)}" if len(chosen) > _MOST else ""), _scale(tiles)]
+
+
+def _scale(shown: np.ndarray) -> str:
+    """What the colours mean."""
+    peak = float(np.abs(shown).max())
+    return f"blue −{peak:.3g}, white 0, red {peak:.3g}"
 
 
 def _show(pixels: np.ndarray, alternative: str) -> None:
@@ -84,7 +86,7 @@ def _near(model: Model, names: tuple[str, ...]) -> str:
     inside = [name for name in names if f"{name}.".startswith(f"{layer}.")] if layer else []
     if inside:
         return inside[-1]
-    order = [each.name for each in activations.layers(model)]
+    order = [each.name for each in activations.nodes(model)]
     if layer in order:
         before = [name for name in order[: order.index(layer)] if name in names]
         if before:
