@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from explorer import catalogue
 from pages.shared import pictures
@@ -223,17 +224,25 @@ def read_link(page: str) -> None:
     st.session_state["_entered"] = entered
 
 
+def _only_a_fragment() -> bool:
+    """Whether this run is a fragment's own; also after a whole run that a click cut short before its end."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)
+
+
 def write_link(in_fragment: bool = False) -> None:
     """Puts the selection into the URL, so that copying the address copies the view.
 
     A fragment calls it too, for the runs in which only the fragment runs.
     """
-    if in_fragment and st.session_state.get("_entered"):
+    alone = _only_a_fragment()
+    if in_fragment and not alone:
         return  # a whole run: app.py comes after the page
     query, shown = current().to_query(), st.query_params.to_dict()
     if query != shown:
-        if not shown and (st.session_state.get("_entered") or st.session_state.get("_completing")):
-            if not in_fragment:
+        completing = st.session_state.get("_completing")
+        if not shown and (completing or (st.session_state.get("_entered") and not alone)):
+            if not alone:
                 with st.sidebar:
                     address.complete(st.session_state["_page"], urlencode(query))
                 st.session_state["_completing"] = True

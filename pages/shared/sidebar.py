@@ -24,7 +24,9 @@ def draw() -> None:
         shown, chosen = selection.picture(), selection.current()
         recipes: dict[tuple[str, str], Preprocessing] = st.session_state.setdefault("_recipes", {})
         st.session_state["_photo_slot"] = st.empty()
-        _photo(shown, recipes.get((chosen.network, chosen.weights)))
+        # What the card says first: a photo that is replaced at once may be asked for when it is gone.
+        usual = catalogue.get(chosen.network).preprocessing
+        _photo(shown, recipes.get((chosen.network, chosen.weights), usual))
         title = plain(shown.title if len(shown.title) < 40 else f"{shown.title[:36]}…")
         st.caption(f"{title}. {shown.credit}" if shown.credit else title)
         subject = catalogue.get(chosen.network).subject
@@ -83,7 +85,8 @@ def reserve() -> None:
     Streamlit lets a fragment write only to places outside that it wrote to in the last whole run.
     """
     chosen = selection.current()
-    _photo(selection.picture(), st.session_state["_recipes"].get((chosen.network, chosen.weights)))
+    usual = catalogue.get(chosen.network).preprocessing
+    _photo(selection.picture(), st.session_state["_recipes"].get((chosen.network, chosen.weights), usual))
     if st.session_state.get("_below_slot") is not None:
         with st.session_state["_below_slot"]:
             st.empty()

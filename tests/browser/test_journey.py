@@ -53,7 +53,7 @@ def test_first_request_to_a_fresh_server_may_be_a_deep_link(visit, tmp_path):
         settled(page)
         expect(page.get_by_role("heading", name="Why this class?")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.get_by_test_id("stTopNavLink")).to_have_count(5)
+        expect(page.get_by_test_id("stTopNavLink")).to_have_count(6)
         expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(re.compile("Lite1"))
         assert "cup" in page.get_by_role("combobox", name=re.compile("Class")).input_value()
         for part in ("image=coffee", "network=efficientnet_lite1", "layer=features.5", "class=968"):

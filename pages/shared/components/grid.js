@@ -87,8 +87,10 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   };
   const diverging = (from) => {
     const most = 1.3 * reach(from);                            // the ends of the map are too dark to tell apart
-    return (value) => { const i = Math.round(127.5 + 127.5 * Math.max(-1, Math.min(1, value / most))); return [0, 1, 2].map((k) => signed[3 * i + k]); };
+    return (value) => { const i = Math.round(127.5 + 127.5 * Math.max(-1, Math.min(1, (value ?? -most) / most))); return [0, 1, 2].map((k) => signed[3 * i + k]); };
   };
+  const either = (values) => Math.min(0, ...finite(values)) < 0 ? diverging(values) : gray(values);  // a picture, or signed values
+  const pixelColour = either(input.values);
   let counts = null, colour = {};
   function recolour() {
     counts = state.counts ? {
@@ -96,10 +98,10 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       output: Array.from({length: outputs}, (_, n) => starts[n + 1] - starts[n]),
     } : null;
     colour = {
-      input: gray(counts ? counts.input : input.values),
+      input: counts ? gray(counts.input) : pixelColour,
       kernel: kernel ? diverging(kernel.values) : null,
       bias: bias ? diverging([...(kernel ? kernel.values : []), ...bias]) : null,
-      output: counts ? gray(counts.output) : Math.min(...finite(output.values)) < 0 ? diverging(output.values) : gray(output.values),
+      output: counts ? gray(counts.output) : either(output.values),
     };
   }
   const light = (rgb) => {                                     // relative luminance: black digits above 0.18, else white
@@ -286,7 +288,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   function chip(term, {stamp = false, winner = -1} = {}) {
     const cell = cells[term], value = valueOf(cell), made = make('div', 'chip');
     const left = make('span', pooled ? 'value alone' : 'value', full(value));
-    paint(left, gray(input.values)(value));
+    paint(left, pixelColour(value));
     if (isPadding[cell % area]) { made.classList.add('padding'); if (origin[cell % area] < 0) { left.style.backgroundColor = left.style.color = ''; } }
     made.append(left);
     if (!pooled) {

@@ -170,7 +170,7 @@ def _take(example: _Example) -> None:
         images = np.stack([random_grid(3 + channel, example.size, example.size) for channel in range(example.channels)])
         weights = _fresh(shape)
     st.session_state[_key("images")], st.session_state[_key("weights")] = images, weights
-    st.session_state[_key("point")] = _fresh((2, example.channels, 1, 1))
+    st.session_state[_key("point")] = _mixing(example.channels)
 
 
 def _shape() -> tuple[int, int, int, int]:
@@ -188,6 +188,11 @@ def _fresh(shape: tuple[int, int, int, int]) -> np.ndarray:
     known = [each for each in whole if each.shape == shape[2:] and (each == each.round()).all()]
     weights[: len(known)] = known[:16] if known else weights[:0]
     return weights[: shape[0] * shape[1]].reshape(shape)
+
+
+def _mixing(channels: int) -> np.ndarray:
+    """Two 1 × 1 filters, one number for each channel."""
+    return np.array([[1.0, -1.0, 2.0, 1.0], [2.0, 1.0, -1.0, -2.0]])[:, :channels, np.newaxis, np.newaxis].copy()
 
 
 def _axis() -> Axis | Stamp:
@@ -227,7 +232,7 @@ def _settle() -> None:
     if state[_key("biases")].size != filters:
         state[_key("biases")] = np.resize(np.append(state[_key("biases")], np.zeros(4)), filters)
     if state[_key("point")].shape[1] != filters:
-        state[_key("point")] = _fresh((2, filters, 1, 1))
+        state[_key("point")] = _mixing(filters)
 
 
 def _groups() -> list[int]:

@@ -311,7 +311,9 @@ def _shapes(choice: PoolChoice) -> None:
             PoolChoice("adaptive average", size=(1, 1)),
             PoolChoice("adaptive average", size=(7, 7)),
         ]
-        for each in listed + [choice] * (choice not in listed):
+        codes = [_pool(np.zeros(_GUIDE), each).code for each in listed]
+        own = _pool(np.zeros(_GUIDE), choice).code
+        for each in listed + [choice] * (own not in codes):
             result = _pool(np.zeros(_GUIDE), each)
             lines.append(row(result.code, _GUIDE, (1, 64, *result.output.shape)))
             if each.size == (1, 1) and each.kind == "adaptive average":
