@@ -14,6 +14,7 @@ from pages.shared.text import number
 from tests.browser.conftest import frames, running_server, settled
 
 pytestmark = pytest.mark.browser
+_SHOWN = "canvas.blend, canvas.all, canvas.cone, [data-plane=output], [data-testid=stImage] img"
 
 
 def heat_ready(page: Page, ready: str | re.Pattern[str]) -> None:
@@ -274,14 +275,14 @@ def test_signed_evidence_and_the_numbers(visit):
     expect(page.locator(".js-plotly-plot")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution", "/receptive_field"])
+@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution", "/receptive_field", "/convolution"])
 def test_what_is_not_an_image_is_one_sentence_and_the_page_goes_on(visit, path):
     page = visit(path)
     page.locator("input[type=file]").first.set_input_files(
         [{"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear Chelsea, this is no picture."}]
     )
     expect(page.get_by_test_id("stAlert")).to_contain_text("letter.png")
-    expect(page.locator("canvas.blend, canvas.all, [data-testid=stImage] img").last).to_be_visible()
+    expect(page.locator(_SHOWN).last).to_be_visible()
 
 
 def test_random_weights_are_never_silent(visit):
@@ -299,10 +300,10 @@ def test_without_a_connection_the_page_goes_on(visit):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution", "/receptive_field"])
+@pytest.mark.parametrize("path", ["/", "/feature_maps", "/attribution", "/receptive_field", "/convolution"])
 def test_both_themes_and_widths(visit, theme, width, path):
     page = visit(path, width=width, theme=theme)
-    expect(page.locator("canvas.blend, canvas.all, [data-testid=stImage] img").last).to_be_visible()
+    expect(page.locator(_SHOWN).last).to_be_visible()
     settled(page)
     shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), dtype=float)
     assert (np.median(shot) > 200) == (theme == "light")

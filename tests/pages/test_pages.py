@@ -15,7 +15,7 @@ from explorer import catalogue
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("home", "feature_maps", "attribution")
-ALL_PAGES = (*PAGES, "architectures", "receptive_field")
+ALL_PAGES = (*PAGES, "architectures", "convolution", "receptive_field")
 
 
 def opened(page: str = "home", **query: str) -> AppTest:
