@@ -21,4 +21,5 @@ fi
 "$bin/ruff" format --check .
 "$bin/ruff" check .
 "$bin/mypy"
-"$bin/python" -m pytest "$@"
+# Tests in parallel: each process has its own server, browser and networks, about 2 GB.
+"$bin/python" -m pytest -n auto --maxprocesses 4 --dist worksteal "$@"
