@@ -107,7 +107,7 @@ def test_grad_cam_is_cam_where_a_global_mean_feeds_the_last_layer(lite0, photos)
 
 def test_heatmap_is_rectified_before_it_is_enlarged():
     raw = torch.tensor([[1.0, -1.0]])
-    enlarged = attribution._enlarged(raw.clamp(min=0), (1, 8)).numpy()[0]
+    enlarged = attribution.enlarged(raw.clamp(min=0), (1, 8)).numpy()[0]
     # Pixel centres at -3/8 + i/4 of a cell: 1 until the first centre, then a line down to 0 at the second.
     assert np.allclose(enlarged, [1, 1, 0.875, 0.625, 0.375, 0.125, 0, 0])
 

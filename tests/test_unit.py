@@ -97,7 +97,7 @@ def check(values: Values, found: Account) -> None:
             assert values.output(other.node, other.keys)[other.index].item() == found.parts.weights[part]
 
 
-def kinds(values: Values) -> dict[tuple, graph.Node]:
+def kinds(values: Values) -> dict[tuple[object, ...], graph.Node]:
     """One node of every distinct kind of convolution and linear layer."""
     names = ("kernel_size", "stride", "dilation", "padding", "bias")
     found = {}
@@ -161,6 +161,9 @@ class Small(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         with torch.no_grad():
             self.conv.weight.copy_(torch.tensor([[[[1.0, 2], [3, 4]], [[0, 0], [0, -2]], [[0, 0], [0, 0]]]]))
+            assert self.conv.bias is not None
+            assert self.norm.running_mean is not None
+            assert self.norm.running_var is not None
             self.conv.bias.fill_(0.5)
             self.norm.running_mean.fill_(2.0)
             self.norm.running_var.fill_(4.0)

@@ -5,19 +5,23 @@ The shared network is never written. Inside :func:`active` hooks that serve one 
 function of explorer works on either, and sees the changed network.
 """
 
-from explorer.intervention.carriers import Cancelled, Carriers, greedy
+from explorer.errors import Cancelled
+from explorer.intervention.carriers import Carriers, greedy
 from explorer.intervention.changes import Intervention, NoSuchPart, active, describe, intervened
+from explorer.intervention.contributions import Contributions, contributions
 from explorer.intervention.parts import Block, Heads, blocks, heads
 
 __all__ = [
     "Block",
     "Cancelled",
     "Carriers",
+    "Contributions",
     "Heads",
     "Intervention",
     "NoSuchPart",
     "active",
     "blocks",
+    "contributions",
     "describe",
     "greedy",
     "heads",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from explorer import activations, capture, predict
-from explorer.errors import ExplorerError
+from explorer.errors import Cancelled
 from explorer.intervention.changes import NoSuchPart, signed
 from explorer.intervention.hooks import Alteration, axis_of, install
 from explorer.models import Model
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _BATCH_NUMBERS = 1 << 25  # the largest map of a batch, in numbers: 128 MiB in float32
-
-
-class Cancelled(ExplorerError):
-    """The visitor asked to stop."""
 
 
 @dataclass(frozen=True)

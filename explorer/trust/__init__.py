@@ -1,10 +1,10 @@
 """How far to trust a map of evidence: what happens when its best pixels go, when the network forgets, beside others."""
 
+from explorer.errors import Cancelled
 from explorer.trust.agreement import Agreement, Agreements, agreement, agreements, rank_correlation
 from explorer.trust.curves import Curve, Curves, NotItsMap, deletion_insertion
 from explorer.trust.forgetting import Forgetting, Stage, randomisation
 from explorer.trust.pointing import EmptyBox, Inside, inside
-from explorer.trust.steps import Cancelled
 
 __all__ = [
     "Agreement",

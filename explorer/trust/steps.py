@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from explorer.errors import ExplorerError
+from explorer.errors import Cancelled
 
 Progress = Callable[[int, int], None]
 """Called with the number of steps done and of all."""
-
-
-class Cancelled(ExplorerError):
-    """The visitor asked to stop."""
 
 
 class Steps:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from explorer.activations import FeatureMaps
+    from explorer.attention import Survey
     from explorer.attribution import Attribution
     from explorer.comparison import Profile
     from explorer.effective import EffectiveField
@@ -101,13 +102,24 @@ def feature_maps(model: Model, picture: Picture, layer: str) -> Timed[FeatureMap
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
-def attribution(model: Model, picture: Picture, method: str, target: int | None, layer: str) -> Timed[Attribution]:
+def attribution(
+    model: Model, picture: Picture, method: str, target: int | None, layer: str | None, against: int | None = None
+) -> Timed[Attribution]:
     """One map of evidence."""
     from explorer import attribution as methods
 
     start = time.perf_counter()
-    found = methods.attribute(model, picture.open(), method, target, layer)
+    found = methods.attribute(model, picture.open(), method, target, layer, against=against)
     return Timed(found, time.perf_counter() - start)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+def unavailable(model: Model) -> dict[str, str]:
+    """Why some methods say nothing about a network, by method; those that do are not in it."""
+    from explorer import attribution as methods
+
+    reasons = {method: methods.availability(model, method) for method in methods.METHODS}
+    return {method: reason for method, reason in reasons.items() if reason}
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
@@ -264,3 +276,12 @@ def residual_blocks(model: Model) -> tuple[Block, ...]:
     from explorer import intervention
 
     return intervention.blocks(model)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=_BY_CONTENT)
+def attention(model: Model, picture: Picture) -> Timed[Survey]:
+    """All attention of a vision transformer for the photo; 22 MB for ViT-B/16, 60 MB for ViT-L/16."""
+    from explorer import attention as listening
+
+    start = time.perf_counter()
+    return Timed(listening.survey(model, picture.open()), time.perf_counter() - start)

@@ -7,6 +7,7 @@ sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,8 @@ class Selection:
     order: str = "index"
     colours: str = "channel"
     evidence: str = "for"
+    method: str = "grad_cam"
+    against: int | None = None
     compare: tuple[str, ...] = ()
 
     def to_query(self) -> dict[str, str]:
@@ -86,13 +89,17 @@ def _number(text: str) -> int:
 
 def _parsed(name: str, text: str) -> dict[str, Any]:
     """The field that one part of a link sets; nothing for names that are not ours."""
-    if name in ("channel", "class"):
+    if name in ("channel", "class", "against"):
         return {"target" if name == "class" else name: _number(text)}
     if name == "compare":
         slugs = tuple(dict.fromkeys(text.split(",")))
         if not 2 <= len(slugs) <= MOST_COMPARED or not all(slug in catalogue.titles() for slug in slugs):
             raise ValueError(text)
         return {"compare": slugs}
+    if name == "method":
+        if not re.fullmatch(r"[a-z_]{3,30}", text):
+            raise ValueError(text)
+        return {"method": text}  # which methods there are, only torch knows: the page looks
     if name == "unit":
         row, column = map(_number, text.split(","))
         return {"unit": (row, column)}
@@ -158,7 +165,7 @@ def change(**values: Any) -> None:
     if new.network != old.network:
         new = _fitting(new)
     if new.image != old.image:
-        new = replace(new, target=values.get("target"))
+        new = replace(new, target=values.get("target"), against=values.get("against"))
     if (new.network, new.layer) != (old.network, old.layer):
         new = replace(new, channel=values.get("channel"), unit=values.get("unit"))
     st.session_state["selection"] = new
@@ -182,6 +189,8 @@ def fit(network: str, layers: Sequence[Layer], classes: int) -> None:
     if chosen.target is not None and chosen.target >= classes:
         complaints.append(f"{network} knows classes 0 to {classes - 1}; class {chosen.target} was left out.")
         chosen = replace(chosen, target=None)
+    if chosen.against is not None and chosen.against >= classes:
+        chosen = replace(chosen, against=None)
     if chosen.layer and chosen.layer not in shapes:
         complaints.append(f"{network} has no layer “{plain(chosen.layer[:60])}”; it was left out.")
         chosen = replace(chosen, layer="", channel=None, unit=None)

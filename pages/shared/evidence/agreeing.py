@@ -1,0 +1,212 @@
+"""Two measurements of trust: do other methods, and other networks, point at the same place?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer import catalogue
+from explorer.errors import Cancelled, ExplorerError
+from pages.shared import blocks, selection
+from pages.shared.evidence.asked import Asked, row
+from pages.shared.evidence.long_run import LongRun, Progress, Stopped, offer
+from pages.shared.text import percent, plain
+
+if TYPE_CHECKING:
+    from explorer.attribution import Attribution
+    from explorer.models import Model
+    from explorer.trust import Agreements
+
+_CHEAP = (
+    "grad_cam",
+    "grad_cam_pp",
+    "hires_cam",
+    "layer_cam",
+    "eigen_cam",
+    "tokens_cam",
+    "saliency",
+    "input_x_gradient",
+    "guided_backprop",
+    "guided_grad_cam",
+)
+_MEASURES = {"correlation": "Rank correlation", "overlap": "Overlap of the best 20 %, in %"}
+_OTHERS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # their weights come with the app
+_MOST = 3
+_RANKING = 0.01  # seconds to compare two maps
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Maps of several networks."""
+
+    names: tuple[str, ...]
+    found: tuple[Attribution, ...]
+    agreements: Agreements
+    left_out: tuple[str, ...]
+    seconds: float
+
+
+def of_methods(asked: Asked) -> Callable[[], None] | None:
+    """The map above beside those of all methods that take a pass or two."""
+    from explorer import activations
+    from explorer.attribution import METHODS, attribute, availability
+
+    model, found = asked.model, asked.found
+    where = asked.layer or activations.default_layer(model).name
+    keys = [key for key in _CHEAP if key != found.method and not availability(model, key, where)]
+    if found.against is not None:
+        keys = [key for key in keys if METHODS[key].asks_class]
+    if not keys:
+        st.caption("No other quick method means anything for this network.")
+        return None
+
+    def compute(progress: Progress, stopped: Stopped) -> tuple[Agreements, float]:
+        from explorer import trust
+
+        start, maps = time.perf_counter(), [found]
+        for done, key in enumerate(keys):
+            if stopped():
+                raise Cancelled(f"Stopped after {done} of {len(keys)} maps.")
+            layer = where if METHODS[key].needs_layer else None
+            maps.append(attribute(model, asked.picture.open(), key, found.target, layer, against=found.against))
+            progress(done + 1, len(keys))
+        return trust.agreements(maps), time.perf_counter() - start
+
+    def show(result: tuple[Agreements, float]) -> None:
+        _matrix(result[0], [METHODS[key].title for key in result[0].methods], "methods")
+        blocks.caption(model, where, found.label, seconds=result[1])
+
+    question = ("methods", *asked.question)
+    work = sum(1 if METHODS[key].family == "CAM" else 3 for key in keys)  # in passes
+    seconds = work * asked.pace + _RANKING * len(keys) * (len(keys) + 1) / 2
+    label = "Compare methods"
+    return offer(LongRun("trust-methods", question, label, len(keys), seconds, compute, show, patience=2.5))
+
+
+def of_networks(asked: Asked) -> Callable[[], None] | None:
+    """The map above beside the same method's in other networks."""
+    own = asked.model.card
+    cards = [catalogue.get(slug) for slug in (selection.current().compare or _OTHERS)]
+    known = [card for card in cards if card.task == own.task and card.subject == own.subject and card.slug != own.slug]
+    chosen = [card.slug for card in known][:_MOST]
+    if not chosen:
+        st.caption(f"No network to compare with knows the classes of {own.title}.")
+        return None
+    titles = catalogue.get(chosen[-1]).title
+    if len(chosen) > 1:
+        titles = f"{', '.join(catalogue.get(slug).title for slug in chosen[:-1])} and {titles}"
+    st.markdown(
+        f"Networks that were trained apart should find the same thing in the same place. Beside this one: {titles}"
+        + ("." if selection.current().compare else "; choose others on the Architectures page under Compare.")
+    )
+
+    def compute(progress: Progress, stopped: Stopped) -> _Beside:
+        return _beside(asked, chosen, progress, stopped)
+
+    def show(result: _Beside) -> None:
+        _networks(asked, result)
+
+    question = ("networks", *asked.question, *chosen)
+    passes = len(chosen) * asked.passes
+    seconds = max(1.5, passes * asked.pace + 0.5 * len(chosen))
+    return offer(LongRun("trust-networks", question, "Ask them", passes, seconds, compute, show))
+
+
+def _beside(asked: Asked, chosen: list[str], progress: Progress, stopped: Stopped) -> _Beside:
+    from explorer import models, trust
+
+    start, photo = time.perf_counter(), asked.picture.open()
+    networks, maps, left_out = [asked.model], [asked.found], []
+    for done, slug in enumerate(chosen):
+        progress(done, len(chosen))
+        if stopped():
+            raise Cancelled(f"Stopped after {done} of {len(chosen)} networks.")
+        title = catalogue.get(slug).title
+        try:
+            other = models.load(slug, "auto", str(asked.model.device))
+            reason = _unlike(asked, other)
+            if reason:
+                left_out.append(f"{title} {reason}")
+                continue
+            maps.append(asked.explain(other, photo, asked.found.method, asked.found.target))
+            networks.append(other)
+        except Cancelled:
+            raise
+        except ExplorerError as error:
+            left_out.append(f"{title} is left out: {error}")
+    boxes = [each.preprocessing.seen(photo) for each in networks]
+    names = [each.card.title + ("" if each.weights.trained else " (random)") for each in networks]
+    return _Beside(
+        tuple(names), tuple(maps), trust.agreements(maps, boxes=boxes), tuple(left_out), time.perf_counter() - start
+    )
+
+
+def _unlike(asked: Asked, other: Model) -> str:
+    found = asked.found
+    if other.label(found.target) != found.label:
+        return f"is left out: it does not know the class “{found.label}” under this number."
+    return ""
+
+
+def _networks(asked: Asked, result: _Beside) -> None:
+    for sentence in result.left_out:
+        st.caption(plain(sentence))
+    if len(result.found) > 1:
+        left, right = st.columns(2, gap="large")
+        with left:
+            row(
+                [
+                    (each.seen, each.heatmap, f"{plain(name)}: {plain(each.label)} {percent(each.probability)}")
+                    for name, each in zip(result.names, result.found, strict=True)
+                ]
+            )
+        with right:
+            _matrix(result.agreements, list(result.names), "networks")
+    blocks.caption(asked.model, f"and {len(result.found) - 1} others", asked.found.label, seconds=result.seconds)
+
+
+def _matrix(found: Agreements, names: list[str], kind: str) -> None:
+    """One sentence about the first map, and all against all."""
+    from explorer.figures import trust as figures
+
+    own = found.correlation[0].copy()
+    own[0] = np.nan
+    most, least = int(np.nanargmax(own)), int(np.nanargmin(own))
+
+    def value(place: int) -> str:
+        return f"{own[place]:.2f}".replace("-", "−")
+
+    sentence = f"**{names[0]}'s map is most like {names[most]}'s (rank correlation {value(most)})"
+    sentence += f" and least like {names[least]}'s ({value(least)}).**" if most != least else ".**"
+    st.markdown(sentence)
+    measure = st.segmented_control(
+        "Measure",
+        list(_MEASURES),
+        default="correlation",
+        required=True,
+        format_func=_MEASURES.__getitem__,
+        key=f"trust-{kind}-measure",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    st.plotly_chart(
+        figures.agreement(found, names, overlap=measure == "overlap"),
+        key=f"trust-{kind}-figure",
+        config={"displayModeBar": False},
+    )
+    if kind == "methods":
+        kin = (
+            "A CAM colours coarse areas and a gradient single pixels, so the two kinds hardly correlate pixel by pixel."
+        )
+    else:
+        kin = "Agreement is no proof: networks trained on the same photos can err together."
+    chance = 100 * found.share / (2 - found.share)
+    st.caption(
+        f"Ranks of all pixels: 1 the same order, 0 none. By chance the best {100 * found.share:.0f} % overlap to "
+        f"{chance:.0f} %. {' '.join(found.notes).replace(' x ', ' × ')} {kin}"
+    )

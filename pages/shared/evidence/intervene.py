@@ -1,0 +1,185 @@
+"""Tab of the Attribution page: switch parts of the network off, or make them louder, and see what it answers then."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import blocks, cache, heat_map, selection
+from pages.shared.components.shift import shift
+from pages.shared.evidence import carrying, changes
+from pages.shared.evidence.asked import Asked, pace
+from pages.shared.evidence.long_run import LongRun, Progress, Stopped, offer
+from pages.shared.text import percent, plain
+
+if TYPE_CHECKING:
+    from explorer.attribution import Attribution
+    from explorer.models import Model
+    from pages.shared.evidence.changes import Change
+    from pages.shared.pictures import Picture
+
+_CHEAP = 3  # passes: a map that takes more is asked for
+
+
+@st.fragment
+@blocks.kindly()
+def draw(model: Model, picture: Picture, method: str, target: int, layer: str) -> None:
+    """What is changed, and answers and maps before and after.
+
+    Args:
+        model: the network; it is never written, the changed one is a copy on the same weights.
+        picture: the photo.
+        method: of the maps.
+        target: index of the class.
+        layer: whose channels are changed, and where the map is read; the default one if empty.
+    """
+    from explorer import activations
+
+    if model.card.task != "classification":
+        st.markdown(blocks.no_classes(model))
+        return
+    where = layer or activations.default_layer(model).name
+    guess = carrying.contributions(model, picture, where, target)
+    st.markdown(
+        "Switch parts of the network off, or make them louder, and see what it answers then. The network itself stays "
+        "as it is: a copy of its structure runs on the same weights."
+    )
+    controls, chips, finding = st.container(), st.container(), st.container()
+    with finding:  # first of all: what it finds is switched off in the controls above it
+        carrying.offered(model, picture, where, target, pace(model, picture))
+    made = changes.made(model, changes.first(guess))
+    with controls:
+        made = changes.choose(model, where, guess, made)
+    with chips:
+        changes.listed(model, made, guess)
+    started = time.perf_counter()
+    changed = cache.intervened(model, made)
+    built = time.perf_counter() - started
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        _answers(model, changed, picture, target, built)
+    with right:
+        _maps(model, changed, picture, method, target, where)
+    with st.expander("Code for this view", icon=":material/code:"):
+        st.caption("For a loaded `model` and an opened `photo`.")
+        st.code(lines(made, method, target, where), language="python")
+    selection.write_link(in_fragment=True)
+
+
+def lines(made: tuple[Change, ...], method: str, target: int, layer: str) -> str:
+    """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``."""
+    from explorer.attribution import METHODS
+
+    each = "".join(
+        f"    intervention.Intervention({name!r}, {channels!r}, {factor!r}, {kind!r}),\n"
+        for name, channels, factor, kind in made
+    )
+    where = f", {layer!r}" if METHODS[method].needs_layer else ""
+    return (
+        "from explorer import attribution, intervention, predict\n\n"
+        + (f"changed = intervention.intervened(model, [\n{each}])\n" if made else "changed = model\n")
+        + "before, after = predict.logits(model, photo), predict.logits(changed, photo)\n"
+        + f"shift = predict.softmax(after)[{target}] - predict.softmax(before)[{target}]\n"
+        + f"found = attribution.attribute(changed, photo, {method!r}, {target}{where})\n"
+        + 'print(f"{100 * shift:+.1f} points")'
+    )
+
+
+def _answers(model: Model, changed: Model, picture: Picture, target: int, built: float) -> None:
+    """The best classes before and after, and the class that is asked about."""
+    from explorer import predict
+
+    before = cache.logits(model, picture).result
+    answer = cache.logits(changed, picture)
+    was, now = predict.softmax(before), predict.softmax(answer.result)
+    best = [int(each) for each in np.argsort(-before, kind="stable")[:5]]
+    new = [int(each) for each in np.argsort(-answer.result, kind="stable")[:5]]
+    name, top = plain(model.label(target)), int(now.argmax())
+    sentence = (
+        f"“{name}” goes from {percent(was[target])} to {percent(now[target])}, {points(now[target] - was[target])}"
+    )
+    if top == target:
+        sentence += "; it is the answer" + (" still." if int(was.argmax()) == target else " now.")
+    else:
+        verb = "still says" if int(was.argmax()) == top else "now says"
+        sentence += f"; the network {verb} “{plain(model.label(top))}”, {percent(now[top])}."
+    st.markdown(f"**{sentence}**")
+    shift(
+        [
+            {
+                "label": model.label(index),
+                "before": float(was[index]),
+                "after": float(now[index]),
+                "was": percent(was[index]),
+                "is": percent(now[index]),
+                "change": points(now[index] - was[index]),
+                "chosen": index == target,
+            }
+            for index in dict.fromkeys((*best, *new, target))
+        ],
+        "intervene-answers",
+        changed.key,
+        trained=model.weights.trained,
+    )
+    if not model.weights.trained:
+        st.caption("Random weights: what a change does to these answers means nothing.")
+    st.caption("The best five before and after. Points: percentage points, after less before.")
+    blocks.caption(model, f"changed network made in {built:.2f} s, answer", seconds=answer.seconds)
+
+
+def points(change: float) -> str:
+    """A change of a probability: −19.3 points."""
+    shown = round(100 * float(change), 1)
+    return f"{shown:+.1f} points".replace("-", "−") if shown else "±0.0 points"
+
+
+def _maps(model: Model, changed: Model, picture: Picture, method: str, target: int, where: str) -> None:
+    """The map of the network as it is beside that of the changed one."""
+    from explorer.attribution import METHODS
+
+    before = cache.attribution(model, picture, method, target, where)
+    columns = st.columns(2, gap="medium")
+    with columns[0]:
+        st.markdown("Before")
+        heat_map.draw(before.result, "intervene-before", single=True, file="before.png")
+    with columns[1]:
+        st.markdown("After")
+        asked = Asked(model, picture, before.result, pace(model, picture))
+        if asked.passes <= _CHEAP:
+            after = cache.attribution(changed, picture, method, target, where)
+            _after(model, before.result, after.result, after.seconds)
+            return
+
+        def compute(progress: Progress, stopped: Stopped) -> tuple[Attribution, float]:
+            start = time.perf_counter()
+            found = asked.explain(changed, picture.open(), method, target, where, progress=progress, cancelled=stopped)
+            return found, time.perf_counter() - start
+
+        question = ("after", changed.key, *asked.question)
+        title = f"Draw it by {METHODS[method].title}"
+        go = offer(
+            LongRun(
+                "intervene-map",
+                question,
+                title,
+                asked.passes,
+                asked.passes * asked.pace,
+                compute,
+                lambda result: _after(model, before.result, *result),
+            )
+        )
+    if go is not None:
+        go()
+
+
+def _after(model: Model, before: Attribution, after: Attribution, seconds: float) -> None:
+    from explorer import trust
+    from explorer.attribution import METHODS
+
+    heat_map.draw(after, "intervene-after", single=True, file="after.png")
+    same = f"{trust.rank_correlation(before.raw, after.raw):.2f}".replace("-", "−")
+    st.caption(f"Each map on its own scale; rank correlation of the two {same} (1 the same order of places, 0 none).")
+    blocks.caption(model, METHODS[after.method].title, plain(after.layer), after.label, seconds=seconds)

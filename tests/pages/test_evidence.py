@@ -1,0 +1,188 @@
+"""The tabs Trust and Intervene in Streamlit's own test harness, on small networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from explorer import activations, attribution, catalogue, intervention, predict, trust
+from explorer.architectures.vit import VisionTransformer
+from explorer.errors import Cancelled
+from explorer.preprocessing import Preprocessing
+from pages.shared import pictures
+from pages.shared.evidence import intervene, long_run
+from pages.shared.evidence import trust as trusting
+from pages.shared.text import number
+from tests.architectures.live_weights import make_live
+from tests.conftest import wrapped
+from tests.pages.test_pages import read
+from tests.test_capture import hooks
+
+
+def trust_page(model, method="grad_cam"):
+    """A page with nothing but the Trust tab."""
+    from explorer import activations, attribution
+    from pages.shared import pictures
+    from pages.shared.evidence import trust
+
+    picture, layer = pictures.find("chelsea"), activations.default_layer(model).name
+    trust.draw(model, picture, attribution.attribute(model, picture.open(), method, 5, layer))
+
+
+def intervene_page(model, method="grad_cam"):
+    """A page with nothing but the Intervene tab."""
+    from explorer import activations
+    from pages.shared import pictures
+    from pages.shared.evidence import intervene
+
+    layer = activations.default_layer(model).name
+    intervene.draw(model, pictures.find("chelsea"), method, 5, layer)
+
+
+def shown(app) -> str:
+    """All that a person reads."""
+    return "\n".join(read(each.value) for each in (*app.markdown, *app.caption))
+
+
+def labelled(group, label: str):
+    """The widget whose label starts like this."""
+    return next(each for each in group if each.label.startswith(label))
+
+
+@pytest.fixture
+def photo():
+    return pictures.find("chelsea").open()
+
+
+@pytest.fixture(scope="module")
+def vit():
+    """A vision transformer of two blocks and four heads."""
+    module = VisionTransformer(image_size=32, patch_size=8, num_classes=10, dim=32, depth=2, heads=4)
+    make_live(module, torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    return wrapped(module, catalogue.get("vit_b_16"), Preprocessing(resize=37, crop=32), classes=10)
+
+
+def test_what_trust_says_is_what_its_code_computes(resnet18, photo):
+    app = AppTest.from_function(trust_page, args=(resnet18,), default_timeout=120).run()
+    for label in ("Check it", "Let it forget", "Check integrated gradients"):
+        labelled(app.button, label).click().run()
+    assert not app.exception
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    text = shown(app)
+    assert "\n**" + names["inside"].sentence + "**" in text
+    assert names["curves"].sentence in text
+    assert names["curves"].verdict in text
+    assert f"**{names['forgetting'].sentence}**" in text
+    complete = names["complete"]
+    assert f"sum to {number(round(float(complete.raw.sum(dtype=np.float64)), 3))};" in text
+    # All of it is kept: another run offers nothing that is known.
+    app.run()
+    assert names["curves"].sentence in shown(app)
+    assert [each.label for each in app.button if "passes" in each.label and "Ask" not in each.label] == []
+
+
+def test_the_number_of_passes_is_the_one_on_the_button(resnet18, photo):
+    totals = set()
+    found = attribution.attribute(resnet18, photo, "grad_cam", 5)
+    trust.deletion_insertion(resnet18, photo, found, progress=lambda _, total: totals.add(total))
+    app = AppTest.from_function(trust_page, args=(resnet18,), default_timeout=120).run()
+    assert f"{totals.pop()} passes" in labelled(app.button, "Check it").label
+
+
+def test_code_names_options_and_the_other_class(resnet18, photo):
+    found = attribution.attribute(resnet18, photo, "smooth_grad", 5, against=7, samples=2)
+    code = trusting.lines(found, (0.0, 0.0, 32.0, 32.0)).splitlines()
+    names = {"model": resnet18, "photo": photo}
+    exec("\n".join(code[:4]), names)
+    np.testing.assert_array_equal(names["found"].raw, found.raw)
+    assert names["inside"].area == pytest.approx(0.25)
+
+
+def test_whoever_clicks_elsewhere_stops_it_and_the_network_is_as_before(resnet18, monkeypatch):
+    before = hooks(resnet18.module)
+    monkeypatch.setattr(long_run, "called_away", lambda: True)
+    app = AppTest.from_function(trust_page, args=(resnet18,), default_timeout=120).run()
+    labelled(app.button, "Check it").click().run()
+    assert not app.exception
+    assert "Stopped after 16 of 137 steps. Whatever is chosen or clicked meanwhile stops it." in shown(app)
+    assert hooks(resnet18.module) == before
+    monkeypatch.undo()
+    next(each for each in app.button if each.label == "Check it").click().run()
+    assert "Deleting the 11 %" in shown(app)
+    assert trust.Cancelled is intervention.Cancelled is Cancelled
+
+
+def test_the_first_box_leaves_little_on_each_side():
+    heatmap = np.zeros((10, 20), np.float32)
+    heatmap[3:5, 8:12] = 1.0
+    heatmap[9, 19] = 0.5
+    assert trusting.around_most(heatmap) == (8.0, 3.0, 12.0, 5.0)
+    assert trusting.around_most(np.zeros((10, 20), np.float32)) == (5.0, 2.5, 15.0, 7.5)
+
+
+def test_intervene_opens_with_something_off_and_its_code_says_the_same(resnet18, photo):
+    app = AppTest.from_function(intervene_page, args=(resnet18,), default_timeout=60).run()
+    assert not app.exception
+    layer = activations.default_layer(resnet18).name
+    best = intervention.contributions(resnet18, photo, layer, 5).order[:3].tolist()
+    assert app.multiselect[0].value == best
+    assert "the 3 channels that seem to carry most of “class 5” are off" in shown(app)
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    assert intervene.points(names["shift"]) in shown(app)
+    # By hand: the same network with those channels of the last map zeroed before its mean.
+    maps = activations.feature_maps(resnet18, photo, [layer])[layer].values.copy()
+    maps[best] = 0
+    weight, bias = (tensor.detach().numpy() for tensor in resnet18.module.fc.parameters())
+    np.testing.assert_allclose(names["after"], weight @ maps.mean(axis=(1, 2)) + bias, atol=1e-3)
+
+
+def test_changes_add_up_are_taken_back_and_reset(resnet18):
+    app = AppTest.from_function(intervene_page, args=(resnet18,), default_timeout=60).run()
+    app.slider[0].set_value(2.0).run()
+    labelled(app.button_group, "Change").set_value("block").run()
+    name = intervention.blocks(resnet18)[-1].name
+    labelled(app.button_group, "Residual blocks").set_value([name]).run()
+    chips = [each.label for each in app.button if each.key.startswith("intervene-chip")]
+    assert [read(chip).split(" of ")[-1] for chip in chips] == [
+        f"{activations.default_layer(resnet18).name} times 2",
+        f"{name} off",
+    ]
+    app.button(key="intervene-chip-0").click().run()
+    assert f"'{name}', None, 0.0, 'block'" in app.code[0].value
+    assert app.code[0].value.count("Intervention(") == 1
+    app.button(key="intervene-reset").click().run()
+    assert "Nothing is changed" in shown(app)
+    assert "±0.0 points" in shown(app)
+    labelled(app.button, "Switch off the 3").click().run()
+    assert app.code[0].value.count("Intervention(") == 1
+    assert not app.exception
+
+
+def test_the_search_switches_off_what_it_finds(resnet18, photo):
+    app = AppTest.from_function(intervene_page, args=(resnet18,), default_timeout=120).run()
+    labelled(app.button, "Find the channels").click().run()
+    layer = activations.default_layer(resnet18).name
+    found = intervention.greedy(resnet18, photo, layer, 5)
+    assert found.sentence in shown(app)
+    assert app.multiselect[0].value == list(found.channels)
+    shift = found.probabilities[-1] - found.probabilities[0]
+    assert intervene.points(shift) in shown(app)
+
+
+def test_heads_of_a_transformer_and_slow_maps_behind_a_button(vit, photo):
+    app = AppTest.from_function(intervene_page, args=(vit, "occlusion"), default_timeout=60).run()
+    labelled(app.button_group, "Change").set_value("head").run()
+    labelled(app.button_group, "Heads").set_value([1, 3]).run()
+    attention = intervention.heads(vit)[-1].layer
+    assert f"'{attention}', (1, 3), 0.0, 'head'" in app.code[0].value
+    labelled(app.button, "Draw it by Occlusion").click().run()
+    assert not app.exception
+    assert "rank correlation of the two" in shown(app)
+    names = {"model": vit, "photo": photo}
+    exec(app.code[0].value, names)
+    assert intervene.points(names["shift"]) in shown(app)
+    assert len(predict.softmax(names["after"])) == 10
