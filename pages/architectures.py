@@ -27,11 +27,14 @@ def explore() -> None:
 
 explore()
 
-if "architecture-tab" not in st.session_state and "_tab" in st.session_state:
-    st.session_state["architecture-tab"] = st.session_state["_tab"]  # a widget's state goes with its page
+if (
+    "architecture-tab" not in st.session_state
+):  # a widget's state goes with its page; a default that changed would reset it
+    st.session_state["architecture-tab"] = st.session_state.get("_tab") or (
+        "Compare" if selection.current().compare else "By depth"
+    )
 by_depth, ideas, compare, timeline, scaling, code = st.tabs(
     ["By depth", "Ideas and blocks", "Compare", "Timeline", "Scaling lab", "Code"],
-    default="Compare" if selection.current().compare else None,
     key="architecture-tab",
     on_change="rerun",
 )

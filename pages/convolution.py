@@ -6,11 +6,14 @@ from pages.shared import blocks, navigation, selection, sidebar
 
 navigation.guard()
 
-if "convolution-tab" not in st.session_state and "_convolution_tab" in st.session_state:
-    st.session_state["convolution-tab"] = st.session_state["_convolution_tab"]  # a widget's state goes with its page
+if (
+    "convolution-tab" not in st.session_state
+):  # a widget's state goes with its page; a default that changed would reset it
+    st.session_state["convolution-tab"] = st.session_state.get("_convolution_tab") or (
+        "A real unit" if selection.current().unit else "By hand"
+    )
 hand, channel, pool, photo, formula, unit, shares = st.tabs(
     ["By hand", "Channels", "Pooling", "On my photo", "Formulas", "A real unit", "Softmax"],
-    default="A real unit" if selection.current().unit else None,
     key="convolution-tab",
     on_change="rerun",
 )
@@ -54,3 +57,8 @@ with shares:
         from pages.shared.convolution import softmax
 
         softmax.draw(*blocks.subject())
+
+st.caption(
+    "“The guide” is “CNN Architecture Complete Guide: From LeNet to EfficientNet and Vision Transformers”, which this app "
+    "follows and checks."
+)

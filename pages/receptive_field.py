@@ -6,11 +6,12 @@ from pages.shared import blocks, navigation, selection, sidebar
 
 navigation.guard()
 
-if "fields-tab" not in st.session_state and "_fields_tab" in st.session_state:
-    st.session_state["fields-tab"] = st.session_state["_fields_tab"]  # a widget's state goes with its page
+if "fields-tab" not in st.session_state:  # a widget's state goes with its page; a default that changed would reset it
+    st.session_state["fields-tab"] = st.session_state.get("_fields_tab") or (
+        "Real network" if selection.current().layer else "Build a stack"
+    )
 stack, network, operation = st.tabs(
     ["Build a stack", "Real network", "Surgery"],
-    default="Real network" if selection.current().layer else None,
     key="fields-tab",
     on_change="rerun",
 )

@@ -40,8 +40,8 @@ _PAGES = (
         "Convolution",
         "grid_on",
         "How is one number computed?",
-        "Every number in a network is a sum of products. **Point at one** to see what it is made of, by hand and in a "
-        "real network.",
+        "Nearly every number in a network begins as a sum of products. **Point at one** to see what it is made of, by "
+        "hand and in a real network.",
     ),
     _Entry(
         "receptive_field",

@@ -249,12 +249,15 @@ def write_link(in_fragment: bool = False) -> None:
         return  # a whole run: app.py comes after the page
     query, shown = current().to_query(), st.query_params.to_dict()
     if query != shown:
-        completing = st.session_state.get("_completing")
-        if not shown and (completing or (st.session_state.get("_entered") and not alone)):
-            if not alone:
-                with st.sidebar:
-                    address.complete(st.session_state["_page"], urlencode(query))
-                st.session_state["_completing"] = True
+        completing = not shown and st.session_state.get("_completing")
+        if alone:
+            # The browser may not have told yet that the address was completed; a click since then is a step of its own.
+            if not completing or query != st.session_state["_link"]:
+                st.query_params.from_dict(query)
+        elif not shown and (completing or st.session_state.get("_entered")):
+            with st.sidebar:
+                address.complete(st.session_state["_page"], urlencode(query))
+            st.session_state["_completing"] = True
         else:
             st.query_params.from_dict(query)
     st.session_state["_link"] = query

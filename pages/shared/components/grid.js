@@ -366,7 +366,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       const what = kind === 'max' ? `the largest of ${plural(terms.length, 'value')}` : kind === 'average' ? `the mean of ${plural(terms.length, 'value')}`
         : transposed ? `${plural(terms.length, 'product')} meet${terms.length === 1 ? 's' : ''} here` : `the sum of ${plural(terms.length, 'product')}`;
       words = rich('Output at ', spot(index), `: ${what}${bias ? ', and the bias' : ''}.`);
-      if (edge) words.push(document.createTextNode(` ${edge === 1 ? 'One of them is' : `${edge} of them are`} padding, no part of the image.`));
+      if (edge) words.push(document.createTextNode(` ${edge === 1 ? 'One of them is' : `${edge} of them are`} padding around the image.`));
     } else if (name === 'input') {
       const flat = index % area, own = pixelOf(index), alike = [];
       if (own >= 0) for (let i = 0; i < area; i++) if (origin[i] === origin[flat]) alike.push(Math.floor(index / area) * area + i);

@@ -43,7 +43,7 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 .row.sum { border-top: 1px solid color-mix(in srgb, var(--st-text-color) 30%, transparent); border-radius: 0; font-weight: 600; }
 .row.lit { background: var(--st-secondary-background-color); }
 .row[aria-pressed="true"] { border-color: var(--st-primary-color); }
-.share { display: grid; grid-template-columns: 1fr 4.6em; gap: 8px; align-items: center; }
+.share { display: grid; grid-template-columns: 1fr 6.4em; gap: 8px; align-items: center; }
 .track { height: 10px; border-radius: 5px; background: color-mix(in srgb, var(--st-text-color) 12%, transparent); }
 .fill { height: 100%; border-radius: 5px; background: var(--st-primary-color); min-width: 2px; }
 .random .fill { background: repeating-linear-gradient(45deg, #b7791f 0 6px, transparent 6px 10px); }
@@ -75,7 +75,7 @@ const four = (value) => {
   const text = size >= 1e5 || size < 1e-4 ? value.toExponential(2) : String(+value.toPrecision(4));
   return text.replace('-', '\u2212').replace('e+', 'e').replace('e-', 'e\u2212');
 };
-const percent = (share) => share < 0.0005 ? (share > 0 ? 'below 0.1 %' : '0 %') : (100 * share).toFixed(share < 0.1 ? 2 : 1) + ' %';
+const percent = (share) => share > 0.9995 && share < 1 ? 'above 99.9 %' : share < 0.0005 ? (share > 0 ? 'below 0.1 %' : '0 %') : (100 * share).toFixed(share < 0.1 ? 2 : 1) + ' %';
 export default function ({data, parentElement: root, setTriggerValue}) {
   const {header, blobs} = unpack(data);
   const {labels, others, temperatures, trained, clickable} = header, N = labels.length;
@@ -117,7 +117,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     slider.setAttribute('aria-valuetext', four(T));
     const head = make('div', 'row head');
     const title = (name, about) => { const made = make('span', '', name); made.append(make('small', '', about)); return made; };
-    head.append(title('class', ''), title('logit z', 'of the network'), title('z / T', 'tempered'), title('− largest', 'for safety'), title('e to it', 'always positive'), title('share of the sum', 'the probability'));
+    head.append(title('class', ''), title('logit z', header.whose), title('z / T', 'tempered'), title('− largest', 'no overflow'), title('e to that', 'always positive'), title('share of the sum', 'the probability'));
     const cells = (values) => values.map((value) => make('span', '', value));
     const share = (value) => {
       const box = make('span', 'share'), track = make('span', 'track'), fill = make('span', 'fill');

@@ -189,7 +189,7 @@ def _said(result: Convolution, axes: tuple[Axis, Axis]) -> None:
     about = f"{known.about} " if known else ""
     st.markdown(
         f"{about}{size(result.output.shape)} = {spots} positions with {weights.size} products each: "
-        f"{spots * weights.size} multiplications. The weights add up to {number(round(total, 6))}, so on a flat "
+        f"{spots * weights.size:,} multiplications. The weights add up to {number(round(total, 6))}, so on a flat "
         f"picture of ones each output inside is {number(round(total + state.bias(), 6))}."
     )
     padded = any(max(axis.ends) for axis in axes)

@@ -46,7 +46,7 @@ class _Example:
 
 _EXAMPLES = {
     "2 × 2 maximum": _Example(
-        "The usual pooling: of every four pixels the largest stays, so the map halves. A pattern that was found stays "
+        "The usual pooling: of every four pixels the largest stays, so height and width halve. A pattern that was found stays "
         "found, only where exactly is forgotten.",
     ),
     "2 × 2 average": _Example("The mean of every four pixels: as LeNet did it.", kind="average"),

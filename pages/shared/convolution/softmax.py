@@ -41,16 +41,17 @@ def draw(picture: Picture, model: Model) -> None:
         st.info(blocks.no_classes(model), icon=":material/info:")
     if chosen == "photo":
         _of_photo(picture, model)
+        code = "predict.logits(model, photo)"
     else:
-        _of_own()
+        code = str(_of_own())
     st.caption(
         "Softmax: p = e^(z/T) / Σ e^(z/T). A cold temperature (below 1) lets the largest logit take all, a hot one "
         "makes all classes alike; the order never changes. Subtracting the largest first changes nothing, since it "
         "cancels, and keeps e^z from overflowing. Networks answer at T = 1."
     )
     st.code(
-        "from explorer import arithmetic, predict\n\n"
-        "arithmetic.softmax(predict.logits(model, photo), temperature=1.0).probabilities",
+        f"from explorer import arithmetic{', predict' * (chosen == 'photo')}\n\n"
+        f"arithmetic.softmax({code}, temperature=1.0).probabilities",
         language="python",
     )
     selection.write_link(in_fragment=True)
@@ -76,7 +77,8 @@ def _of_photo(picture: Picture, model: Model) -> None:
     blocks.caption(model, plain(picture.title), f"{len(logits):,} logits", seconds=timed.seconds)
 
 
-def _of_own() -> None:
+def _of_own() -> list[float]:
+    """Four numbers to play with; returns them."""
     values = []
     with st.container(horizontal=True):
         for number, start in enumerate(_OWN):
@@ -92,6 +94,7 @@ def _of_own() -> None:
         logits, list(range(4)), list("abcd"), int(logits.argmax()), key="softmax-own", trained=True, name=str(values)
     )
     st.caption("Add the same number to all four and nothing changes: only differences count.")
+    return values
 
 
 def _on_choice() -> None:
@@ -128,6 +131,7 @@ def _table(
         "temperatures": _TEMPERATURES,
         "trained": trained,
         "clickable": key == "softmax-photo",
+        "whose": "of the network" if key == "softmax-photo" else "your own",
     }
     floats = {name: np.asarray(blob, dtype=np.float32) for name, blob in blobs.items()}
     table.softmax(header, key, _on_choice, **floats)

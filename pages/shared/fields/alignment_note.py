@@ -45,8 +45,8 @@ def draw(model: Model, layer: str) -> None:
         plain(
             f"The units of {layer} look {abs(beside):g} px {'below and right' if beside > 0 else 'above and left'} "
             f"of where they lie on the photo: unit 0 stands for pixels 0 to {field.stride - 1} and is centred on pixel "
-            f"{_signed(field.centre(0))}. Where padding before and behind a strided window differ, the map shifts"
-            f"{_SAME if _same(model) else ''}."
+            f"{_signed(field.centre(0))}. Padding in front that is not half of what the windows overlap (none "
+            f"at all, for one), or whose end a stride leaves unused, moves the map{_SAME if _same(model) else ''}."
         )
     )
 
