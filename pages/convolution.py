@@ -59,6 +59,6 @@ with shares:
         softmax.draw(*blocks.subject())
 
 st.caption(
-    "“The guide” is “CNN Architecture Complete Guide: From LeNet to EfficientNet and Vision Transformers”, which this app "
-    "follows and checks."
+    "“The guide” is “CNN Architecture Complete Guide: From LeNet to EfficientNet and Vision Transformers”, which this "
+    "app follows and checks."
 )

@@ -46,8 +46,8 @@ class _Example:
 
 _EXAMPLES = {
     "2 × 2 maximum": _Example(
-        "The usual pooling: of every four pixels the largest stays, so height and width halve. A pattern that was found stays "
-        "found, only where exactly is forgotten.",
+        "The usual pooling: of every four pixels the largest stays, so height and width halve. A pattern that was "
+        "found stays found, only where exactly is forgotten.",
     ),
     "2 × 2 average": _Example("The mean of every four pixels: as LeNet did it.", kind="average"),
     "Overlapping": _Example(
