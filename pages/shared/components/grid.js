@@ -176,11 +176,11 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     const row = wide >= 620, gaps = (kernel ? 28 : 0) + 46 + 24 + 14 * filterColumns + railRoom;
     const shelf = filters > 2 && row ? 2 : 1;                  // many outputs stand two and two
     let u;
-    if (row) u = Math.min((wide - gaps) / (input.w + kw * filterColumns + output.w * shelf),
+    if (row) u = Math.min((wide - gaps) / (input.w + kw * filterColumns + output.w * shelf) - 1,  // a line beside each cell
       640 / Math.max(input.c * (Math.max(input.h, kh) + 0.9), Math.ceil(filters / shelf) * (output.h + 1)));
     else u = Math.min(many ? (wide - 34 - 12 * filterColumns) / (input.w + kw * filterColumns) : (wide - 16 - railRoom) / input.w,
       many ? 99 : (wide - 60) / (kw + output.w), many ? 99 : 420 / (input.h + Math.max(kh, output.h)), wide / output.w - 2);
-    u = Math.floor(Math.max(row ? 18 : 15, Math.min(row ? 52 : 44, u)));
+    u = Math.floor(Math.max(15, Math.min(row ? 52 : 44, u)));
     stage.style.setProperty('--u', u + 'px');
     stage.style.setProperty('--note', Math.max(8, Math.min(12, u * 0.27)) + 'px');
     stage.classList.toggle('nonotes', u < 26);
@@ -621,7 +621,8 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     stage.dataset.ready = header.layout; stage.dataset.kind = kind;
   }
   draw();
-  const watch = new ResizeObserver(() => { if (stage.clientWidth !== state.wide) { arrange(); show(); } });
+  state.arrange = () => { arrange(); show(); };               // an observer of an earlier run must not lay out what it knew
+  const watch = new ResizeObserver(() => { if (stage.clientWidth !== state.wide) state.arrange(); });
   watch.observe(stage);
   return () => { clearInterval(timer); watch.disconnect(); document.removeEventListener('keydown', escape); };
 }
