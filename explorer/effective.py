@@ -81,7 +81,7 @@ def effective(model: Model, image: Image.Image, layer: str, unit: tuple[int, int
         field=field,
         box=box,
         inside=_share(gradient, box) if box and total else 0.0,
-        half=_half(gradient) if total else 0,
+        half=side_holding(gradient, 0.5),
     )
 
 
@@ -90,12 +90,14 @@ def _share(gradient: np.ndarray, box: tuple[int, int, int, int]) -> float:
     return float(gradient[top:bottom, left:right].sum(dtype=np.float64) / gradient.sum(dtype=np.float64))
 
 
-def _half(gradient: np.ndarray) -> int:
-    """Side of the smallest square around the centre of mass with half of the mass."""
+def side_holding(gradient: np.ndarray, share: float) -> int:
+    """Side of the smallest square around the middle of the gradient (H, W) with this share of it, pixels."""
     total = gradient.sum(dtype=np.float64)
+    if not total:
+        return 0
     rows, columns = np.indices(gradient.shape)
     middle = [float((axis * gradient).sum(dtype=np.float64) / total) for axis in (rows, columns)]
     distance = np.maximum(np.abs(rows - middle[0]), np.abs(columns - middle[1])).ravel()
     order = np.argsort(distance, kind="stable")
-    reached = np.searchsorted(np.cumsum(gradient.ravel()[order], dtype=np.float64), total / 2)
+    reached = np.searchsorted(np.cumsum(gradient.ravel()[order], dtype=np.float64), share * total)
     return int(np.ceil(2 * distance[order][min(reached, len(order) - 1)])) + 1

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from explorer import activations, graph
+from explorer.effective import EffectiveField, side_holding
 
 if TYPE_CHECKING:
     from explorer.capture import Layer
-    from explorer.effective import EffectiveField
     from explorer.models import Model
 
 
@@ -72,16 +70,3 @@ def reach(model: Model, found: EffectiveField) -> Reach:
         half=found.half,
         most=side_holding(found.gradient, 0.9),
     )
-
-
-def side_holding(gradient: np.ndarray, share: float) -> int:
-    """Side of the smallest square around the middle of the gradient (H, W) with this share of it, pixels."""
-    total = gradient.sum(dtype=np.float64)
-    if not total:
-        return 0
-    rows, columns = np.indices(gradient.shape)
-    middle = [float((axis * gradient).sum(dtype=np.float64) / total) for axis in (rows, columns)]
-    distance = np.maximum(np.abs(rows - middle[0]), np.abs(columns - middle[1])).ravel()
-    order = np.argsort(distance, kind="stable")
-    reached = np.searchsorted(np.cumsum(gradient.ravel()[order], dtype=np.float64), share * total)
-    return int(np.ceil(2 * distance[order][min(reached, len(order) - 1)])) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explorer import growth, receptive_field
+from explorer import effective, growth, receptive_field
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
@@ -13,7 +13,7 @@ def test_the_side_that_holds_a_share_is_the_smallest(share):
     # Symmetric about its middle pixel, so that brute force over odd squares finds the same.
     rows, columns = np.indices((21, 21)) - 10
     gradient = np.exp(-(rows**2 + columns**2) / 30).astype(np.float32)
-    side = growth.side_holding(gradient, share)
+    side = effective.side_holding(gradient, share)
 
     def held(side: int) -> float:
         half = side // 2
@@ -24,7 +24,7 @@ def test_the_side_that_holds_a_share_is_the_smallest(share):
 
 
 def test_nothing_is_held_where_there_is_no_gradient():
-    assert growth.side_holding(np.zeros((4, 4), np.float32), 0.5) == 0
+    assert effective.side_holding(np.zeros((4, 4), np.float32), 0.5) == 0
 
 
 def test_layers_run_through_the_network(lite0):

@@ -44,6 +44,21 @@ def choose(label: str, field: str, options: Mapping[str, str], **arguments: Any)
     return value
 
 
+def kept_choice(label: str, key: str, options: Mapping[str, str], **arguments: Any) -> str:
+    """A row of buttons, one always chosen, whose value outlives a change of pages; the first one to begin with."""
+    chosen: str = st.segmented_control(
+        label,
+        list(options),
+        default=next(iter(options)),
+        required=True,
+        format_func=options.__getitem__,
+        key=key,
+        persist_state="session",
+        **arguments,
+    )
+    return chosen
+
+
 def _from_files(key: str) -> None:
     value = st.session_state[key]
     files = value if isinstance(value, list) else [value] if value is not None else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.shared import blocks
+from pages.shared import blocks, controls
 from pages.shared.text import count
 
 if TYPE_CHECKING:
@@ -32,17 +32,7 @@ def draw() -> None:
 
 
 def _choice(label: str, key: str, options: dict[str, str]) -> str:
-    chosen: str = st.segmented_control(
-        label,
-        list(options),
-        default=next(iter(options)),
-        required=True,
-        format_func=options.__getitem__,
-        key=key,
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    return chosen
+    return controls.kept_choice(label, key, options, label_visibility="collapsed")
 
 
 def _slider(label: str, key: str, least: float, most: float, start: float, step: float, **more: Any) -> Any:

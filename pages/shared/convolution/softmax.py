@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer import arithmetic
-from pages.shared import blocks, cache, selection
+from pages.shared import blocks, cache, controls, selection
 from pages.shared.components import softmax as table
 from pages.shared.text import plain
 
@@ -27,16 +27,7 @@ def draw(picture: Picture, model: Model) -> None:
     """The network's answer, or four numbers, through the softmax."""
     chosen = "own"
     if model.classes:
-        chosen = st.segmented_control(
-            "Logits of",
-            list(_SOURCES),
-            default="photo",
-            required=True,
-            format_func=_SOURCES.__getitem__,
-            key="softmax-source",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
+        chosen = controls.kept_choice("Logits of", "softmax-source", _SOURCES, label_visibility="collapsed")
     else:
         st.info(blocks.no_classes(model), icon=":material/info:")
     if chosen == "photo":

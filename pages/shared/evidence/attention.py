@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from explorer import palettes
-from pages.shared import blocks, cache, selection
+from pages.shared import blocks, cache, controls, selection
 from pages.shared.components.attention import attention as exhibit
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def draw(picture: Picture, model: Model) -> None:
         _no_attention(model)
         return
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
-        mode = _choice("Show", "attention-mode", _MODES)
+        mode = controls.kept_choice("Show", "attention-mode", _MODES)
         options = _options(mode, depth)
     drawings = {"attention": _of_block, "rollout": _of_rollout}
     if mode == "positions":
@@ -70,19 +70,6 @@ def lines(mode: str, options: dict[str, Any]) -> str:
     return head + "attention.positions(model)"
 
 
-def _choice(label: str, key: str, options: dict[str, str]) -> str:
-    chosen: str = st.segmented_control(
-        label,
-        list(options),
-        default=next(iter(options)),
-        required=True,
-        format_func=options.__getitem__,
-        key=key,
-        persist_state="session",
-    )
-    return chosen
-
-
 def _slider(label: str, key: str, least: float, most: float, start: float, step: float, **more: Any) -> Any:
     st.session_state.setdefault(key, start)
     return st.slider(label, least, most, step=step, key=key, persist_state="session", **more)
@@ -93,7 +80,7 @@ def _options(mode: str, depth: int) -> dict[str, Any]:
         block = _slider("Block", f"attention-block-{depth}", 1, depth, depth, 1, width=340)
         return {"block": int(block)}
     if mode == "rollout":
-        fusion = _choice("Heads joined by", "attention-fusion", _FUSIONS)
+        fusion = controls.kept_choice("Heads joined by", "attention-fusion", _FUSIONS)
         residual = _slider(
             "Share of the skip connection",
             "attention-residual",
