@@ -129,6 +129,7 @@ def test_edit_step_and_play(visit):
     settled(page)
     page.get_by_role("tab", name="By hand").click()
     expect(cell(page, "output", 0)).to_have_text("13")  # the edit outlives the detour
+    settled(page)  # a run that is still drawing would take the focus away
     board = page.locator(".plane[data-name=output]")
     board.focus()
     page.keyboard.press("ArrowRight")
