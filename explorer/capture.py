@@ -174,6 +174,27 @@ def outputs(module: nn.Module, inputs: torch.Tensor, names: Collection[str]) -> 
     return {name: kept[name] for name in names}
 
 
+def met(module: nn.Module, inputs: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What reaches the layer ``name`` and what it answers, copies of both; the pass ends there.
+
+    Raises:
+        UnknownLayer: the network does not compute a layer of this name.
+    """
+    path, wanted = split(name)
+    found: list[torch.Tensor] = []
+
+    def keep(call: Call) -> None:
+        if call.number == wanted:
+            found.extend(each.detach().clone() for each in (call.inputs[0], call.output))
+            raise _Enough
+
+    with torch.no_grad(), _listening(module, {path}, keep), suppress(_Enough):
+        module(inputs)
+    if not found:
+        raise UnknownLayer(f"This network has no layer {name!r}; choose one from its list.")
+    return found[0], found[1]
+
+
 def reduced(module: nn.Module, inputs: torch.Tensor, reduce: Callable[[str, torch.Tensor], _T]) -> dict[str, _T]:
     """``reduce(name, output)`` of every module's every call, by layer name, without keeping an output.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -169,33 +168,15 @@ def _padding(conv: torch.nn.Conv2d, shape: torch.Size) -> tuple[tuple[int, int],
     return (int(conv.padding[0]),) * 2, (int(conv.padding[1]),) * 2
 
 
-class _Enough(BaseException):
-    """Ends the forward pass behind the first layer."""
-
-
 def _run(model: Model, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
     """What reaches the first convolution, (1, C_in, H, W), and all its maps, (C_out, H_out, W_out).
 
     The network runs up to there itself: some change the input once more before they begin.
     """
-    import torch
+    from explorer import capture
 
-    _, conv = _first(model)
-    here = threading.get_ident()
-    kept: list[torch.Tensor] = []
-
-    def keep(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        if threading.get_ident() == here:
-            kept.extend((inputs[0].detach().clone(), output.detach().clone()))
-            raise _Enough
-
+    layer, _ = _first(model)
     inputs = model.preprocess(image)
-    with model.lock, torch.no_grad():
-        handle = conv.register_forward_hook(keep)
-        try:
-            model.module(inputs)
-        except _Enough:
-            pass
-        finally:
-            handle.remove()
-    return kept[0], kept[1][0]
+    with model.lock:
+        reaching, maps = capture.met(model.module, inputs, layer)
+    return reaching, maps[0]
