@@ -178,7 +178,7 @@ def test_compare_selects_a_stage_in_all_networks(visit):
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(page.locator("button.open:visible")).to_have_count(2)
     page.get_by_text("Stage 2").first.click()
-    settled(page)
+    expect(page.locator(".row.stage.chosen")).to_have_attribute("data-stride", "8")
     expect(page.locator("button.open:visible")).to_have_count(2)
     page.locator("button.open:visible").last.click()
     page.wait_for_url(re.compile(r"/feature_maps\?.*network=efficientnet_lite1.*layer=features\.3"))
