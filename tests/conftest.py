@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from explorer import devices, images, models
+from explorer import devices, images, models, storage
 from explorer.catalogue import Architecture
 from explorer.models import Model, Weights
 from explorer.preprocessing import Preprocessing
@@ -22,9 +22,10 @@ devices.configure_threads()
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing but this machine can be reached, and torch's cache is empty, whatever the machine."""
+    """Nothing but this machine can be reached, and torch's cache and the app's data folder are empty, whatever the machine."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+    patch.setenv(storage.VARIABLE, str(tmp_path_factory.mktemp("data")))
     resolve = socket.getaddrinfo
 
     def only_here(host, *arguments, **options):

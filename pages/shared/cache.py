@@ -49,7 +49,7 @@ def _key(model: Model) -> str:
     return model.key
 
 
-_BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Picture: by_digest, "explorer.models.Model": _key}
+BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Picture: by_digest, "explorer.models.Model": _key}
 
 
 def network() -> Model:
@@ -82,7 +82,7 @@ def network() -> Model:
     return model
 
 
-@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_CONTENT)
 def logits(model: Model, picture: Picture) -> Timed[np.ndarray]:
     """The network's last layer for the photo."""
     from explorer import predict
@@ -91,7 +91,7 @@ def logits(model: Model, picture: Picture) -> Timed[np.ndarray]:
     return Timed(predict.logits(model, picture.open()), time.perf_counter() - start)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_CONTENT)
 def feature_maps(model: Model, picture: Picture, layer: str) -> Timed[FeatureMaps]:
     """One layer's maps; 16 entries, since the largest (EfficientNet-B7's first expansion) takes 70 MB."""
     from explorer import activations
@@ -101,7 +101,7 @@ def feature_maps(model: Model, picture: Picture, layer: str) -> Timed[FeatureMap
     return Timed(maps, time.perf_counter() - start)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def attribution(
     model: Model, picture: Picture, method: str, target: int | None, layer: str | None, against: int | None = None
 ) -> Timed[Attribution]:
@@ -113,7 +113,7 @@ def attribution(
     return Timed(found, time.perf_counter() - start)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def unavailable(model: Model) -> dict[str, str]:
     """Why some methods say nothing about a network, by method; those that do are not in it."""
     from explorer import attribution as methods
@@ -122,7 +122,7 @@ def unavailable(model: Model) -> dict[str, str]:
     return {method: reason for method, reason in reasons.items() if reason}
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def seen(model: Model, picture: Picture) -> bytes:
     """What the network sees of the photo, as a JPEG to lay maps over."""
     import io
@@ -132,7 +132,7 @@ def seen(model: Model, picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def depths(model: Model, picture: Picture) -> tuple[tuple[str, tuple[int, ...], int, bytes], ...]:
     """The photo at each resolution: (layer, shape, channel of most contrast, PNG of it), from fine to coarse."""
     import numpy as np
@@ -176,7 +176,7 @@ def exhibit(family: str, index: int) -> Graph:
     return exhibits.graph(exhibits.EXHIBITS[family][index])
 
 
-@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_CONTENT)
 def milliseconds(model: Model, picture: Picture) -> dict[str, float]:
     """How long each layer takes, measured once."""
     from explorer import measures
@@ -184,7 +184,7 @@ def milliseconds(model: Model, picture: Picture) -> dict[str, float]:
     return measures.milliseconds(model, picture.open())
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def summaries(model: Model, picture: Picture) -> dict[str, Summary]:
     """Every layer's output for the photo in six numbers."""
     from explorer import measures
@@ -192,7 +192,7 @@ def summaries(model: Model, picture: Picture) -> dict[str, Summary]:
     return measures.summaries(model, picture.open())
 
 
-@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_CONTENT)
 def strongest(model: Model, picture: Picture, layer: str, count: int) -> tuple[tuple[int, bytes], ...]:
     """The channels of a layer that answer most strongly: (channel, PNG), strongest first."""
     import numpy as np
@@ -209,7 +209,7 @@ def strongest(model: Model, picture: Picture, layer: str, count: int) -> tuple[t
     return tuple((int(channel), images.encode_png(tile)) for channel, tile in zip(chosen, tiles, strict=True))
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def profile(model: Model, picture: Picture) -> Profile:
     """One network's column of a comparison; its time is measured once."""
     from explorer import comparison
@@ -217,7 +217,7 @@ def profile(model: Model, picture: Picture) -> Profile:
     return comparison.profile(model, picture.open())
 
 
-@st.cache_resource(show_spinner=False, max_entries=128, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=128, hash_funcs=BY_CONTENT)
 def effective_field(model: Model, picture: Picture, layer: str, unit: tuple[int, int]) -> Timed[EffectiveField]:
     """How far one unit really looks on the photo."""
     from explorer import receptive_field
@@ -227,7 +227,7 @@ def effective_field(model: Model, picture: Picture, layer: str, unit: tuple[int,
     return Timed(found, time.perf_counter() - start)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def exemplars(model: Model, shown: tuple[Picture, ...], layer: str, channel: int) -> Timed[tuple[Exemplar, ...]]:
     """The patches that excite a channel most, among some pictures."""
     from explorer import exemplars as places
@@ -237,7 +237,7 @@ def exemplars(model: Model, shown: tuple[Picture, ...], layer: str, channel: int
     return Timed(found, time.perf_counter() - start)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=BY_CONTENT)
 def values(model: Model, picture: Picture) -> Values:
     """All numbers of a network for one photo, computed as they are asked for; 128 MB each at most, as a rule."""
     from explorer.graph.values import Values
@@ -245,7 +245,7 @@ def values(model: Model, picture: Picture) -> Values:
     return Values(model, picture.open())
 
 
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_BY_CONTENT)  # few: a copy keeps the weights alive
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_CONTENT)  # few: a copy keeps the weights alive
 def operated(model: Model, cuts: tuple[tuple[int, bool, bool, int], ...]) -> Operated:
     """A network after surgery; cuts are (stride, remove, spread, dilation)."""
     from explorer import surgery
@@ -254,7 +254,7 @@ def operated(model: Model, cuts: tuple[tuple[int, bool, bool, int], ...]) -> Ope
     return surgery.operate(model, chosen)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def attention_distances(model: Model, picture: Picture) -> np.ndarray:
     """How far each head looks, pixels: (blocks, heads)."""
     from explorer import attention
@@ -262,7 +262,7 @@ def attention_distances(model: Model, picture: Picture) -> np.ndarray:
     return attention.distances(model, picture.open())
 
 
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_BY_CONTENT)  # few: a copy keeps the weights alive
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_CONTENT)  # few: a copy keeps the weights alive
 def intervened(model: Model, changes: tuple[tuple[str, tuple[int, ...] | None, float, Kind], ...]) -> Model:
     """The network with some of its parts switched off or scaled."""
     from explorer import intervention
@@ -270,7 +270,7 @@ def intervened(model: Model, changes: tuple[tuple[str, tuple[int, ...] | None, f
     return intervention.intervened(model, [intervention.Intervention(*change) for change in changes])
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def residual_blocks(model: Model) -> tuple[Block, ...]:
     """The residual blocks that can be switched off."""
     from explorer import intervention
@@ -278,7 +278,7 @@ def residual_blocks(model: Model) -> tuple[Block, ...]:
     return intervention.blocks(model)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=BY_CONTENT)
 def attention(model: Model, picture: Picture) -> Timed[Survey]:
     """All attention of a vision transformer for the photo; 22 MB for ViT-B/16, 60 MB for ViT-L/16."""
     from explorer import attention as listening

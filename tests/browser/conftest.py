@@ -47,6 +47,7 @@ def running_server(folder: Path, app: str = "app.py") -> Iterator[str]:
     environment = {
         **os.environ,
         "TORCH_HOME": str(folder / "torch"),
+        "CNN_EXPLORER_DATA": str(folder / "data"),
         "HTTP_PROXY": nowhere,
         "HTTPS_PROXY": nowhere,
         "NO_PROXY": "127.0.0.1,localhost",

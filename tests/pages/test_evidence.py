@@ -12,7 +12,8 @@ from explorer.architectures.vit import VisionTransformer
 from explorer.errors import Cancelled
 from explorer.preprocessing import Preprocessing
 from pages.shared import pictures
-from pages.shared.evidence import intervene, long_run
+from pages.shared import long_run
+from pages.shared.evidence import intervene
 from pages.shared.evidence import trust as trusting
 from pages.shared.text import number
 from tests.architectures.live_weights import make_live

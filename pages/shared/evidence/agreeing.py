@@ -14,7 +14,7 @@ from explorer import catalogue
 from explorer.errors import Cancelled, ExplorerError
 from pages.shared import blocks, selection
 from pages.shared.evidence.asked import Asked, row
-from pages.shared.evidence.long_run import LongRun, Progress, Stopped, offer
+from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import percent, plain
 
 if TYPE_CHECKING:

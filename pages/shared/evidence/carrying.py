@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.shared import blocks
 from pages.shared.evidence import changes
-from pages.shared.evidence.long_run import LongRun, Progress, Stopped, offer
+from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import plain
 
 if TYPE_CHECKING:

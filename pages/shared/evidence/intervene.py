@@ -12,7 +12,7 @@ from pages.shared import blocks, cache, heat_map, selection
 from pages.shared.components.shift import shift
 from pages.shared.evidence import carrying, changes
 from pages.shared.evidence.asked import Asked, pace
-from pages.shared.evidence.long_run import LongRun, Progress, Stopped, offer
+from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import percent, plain
 
 if TYPE_CHECKING:

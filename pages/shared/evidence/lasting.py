@@ -11,7 +11,7 @@ import streamlit as st
 from pages.shared import blocks
 from pages.shared.components.erasing import erasing
 from pages.shared.evidence.asked import Asked, row
-from pages.shared.evidence.long_run import LongRun, Progress, Stopped, offer
+from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import plain
 
 if TYPE_CHECKING:

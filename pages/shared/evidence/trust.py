@@ -13,7 +13,7 @@ from pages.shared import blocks, selection
 from pages.shared.components.box import box
 from pages.shared.evidence import agreeing, lasting
 from pages.shared.evidence.asked import Asked, pace, visible
-from pages.shared.evidence.long_run import LongRun, offer
+from pages.shared.long_run import LongRun, offer
 from pages.shared.text import number, plain
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 Stopped = Callable[[], bool]
 
-_KEPT, _MOST_KEPT = "_evidence_kept", 40
+_KEPT, _MOST_KEPT = "_long_runs_kept", 60
 _EVERY = 0.2  # seconds between two updates of a bar
 _TURNS = threading.BoundedSemaphore(2)  # of all visitors at once
 
