@@ -14,6 +14,7 @@ from explorer.errors import ExplorerError
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
     from explorer.models import Model
 
@@ -281,8 +282,20 @@ def _paths(model: Model) -> list[str]:
     ]
 
 
+def heard(model: Model, inputs: Tensor) -> list[np.ndarray]:
+    """What each token listens to in every block, for an input (1, C, H, W): float32 (heads, tokens, tokens) each.
+
+    Raises:
+        NoAttention: the network has none.
+    """
+    return _heard(model, inputs, _attending(model))
+
+
 def _weights(model: Model, image: Image.Image, paths: list[str]) -> list[np.ndarray]:
-    inputs = model.preprocess(image)
+    return _heard(model, model.preprocess(image), paths)
+
+
+def _heard(model: Model, inputs: Tensor, paths: list[str]) -> list[np.ndarray]:
     with model.lock:
         outputs = capture.outputs(model.module, inputs, paths)
     found = []

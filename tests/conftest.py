@@ -22,7 +22,7 @@ devices.configure_threads()
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing but this machine can be reached, and torch's cache and the app's data folder are empty, whatever the machine."""
+    """Nothing but this machine can be reached; torch's cache and the app's data folder are new and empty."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
     patch.setenv(storage.VARIABLE, str(tmp_path_factory.mktemp("data")))

@@ -367,6 +367,7 @@ def test_whatever_cannot_be_asked_gets_one_sentence(resnet18, photos):
         ("grad_cam", {"target": 3, "against": 3}, "itself"),
         ("grad_cam", {"against": 1000}, "999"),
         ("tokens_cam", {}, "vision transformer"),
+        ("rollout", {}, "attention between all tokens"),
         ("hires_cam", {"layer": "avgpool"}, "layer4"),
     ):
         with pytest.raises(NotApplicable, match=word) as caught:
@@ -391,7 +392,7 @@ def test_every_method_has_a_card_that_says_what_it_is():
     assert list(METHODS) == [
         *("grad_cam", "grad_cam_pp", "hires_cam", "layer_cam", "score_cam", "ablation_cam", "eigen_cam", "saliency"),
         *("input_x_gradient", "integrated_gradients", "smooth_grad", "guided_backprop", "guided_grad_cam", "occlusion"),
-        *("superpixels", "tokens_cam"),
+        *("superpixels", "tokens_cam", "rollout"),
     ]
     for key, method in METHODS.items():
         assert method.key == key
@@ -413,7 +414,7 @@ NONE: dict[str, tuple[str, ...]] = {
 
 def expected_missing(slug):
     prefix = "" if "lite" in slug else next((name for name in NONE if slug.startswith(name)), "")
-    return {*NONE.get(prefix, ()), *(() if slug.startswith("vit") else ("tokens_cam",))}
+    return {*NONE.get(prefix, ()), *(() if slug.startswith("vit") else ("tokens_cam", "rollout"))}
 
 
 def at_its_smallest(card):

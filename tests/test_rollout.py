@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import attention, capture, catalogue
+from explorer import attention, attribution, capture, catalogue, predict
 from explorer.architectures.vit import VisionTransformer
 from explorer.attention import NoAttention
 from explorer.preprocessing import centre_crop
@@ -85,6 +85,18 @@ def test_the_network_rolled_out(vit, photos):
     np.testing.assert_array_equal(found.patches[1], found.matrix[0, 5:9])
     last = attention.rollout(vit, photos["coffee"], blocks=[2], residual=0).matrix
     np.testing.assert_allclose(last, attention.maps(vit, photos["coffee"], 2).mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"residual": 0.2, "discard": 0.5}])
+def test_as_a_method_it_is_the_class_tokens_row_and_asks_about_no_class(vit, photos, options):
+    found = attribution.attribute(vit, photos["coffee"], "rollout", **options)
+    np.testing.assert_array_equal(found.raw, attention.rollout(vit, photos["coffee"], **options).patches.astype("f4"))
+    other = attribution.attribute(vit, photos["coffee"], "rollout", (found.target + 1) % 7, **options)
+    np.testing.assert_array_equal(other.raw, found.raw)
+    assert found.target == int(predict.logits(vit, photos["coffee"]).argmax())
+    assert found.layer == ""
+    with pytest.raises(attribution.NotApplicable, match="asks about no class"):
+        attribution.attribute(vit, photos["coffee"], "rollout", 0, against=1)
 
 
 def test_the_logits_are_bit_equal_while_attention_is_captured(vit, photos):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer import activations
+from explorer import activations, attention
 from explorer.attribution import guided, influence
 from explorer.attribution.methods import METHODS, Method
 from explorer.attribution.results import NotApplicable
@@ -61,6 +61,11 @@ def _network(model: Model, method: Method) -> str:
         return _without_relu(model)
     if method.reads == "tokens" and influence.last_norm(model) is None:
         return f"{method.title} reads the tokens of a vision transformer, and {title} has none; take Grad-CAM."
+    if method.reads == "attention" and not attention.depth(model):
+        return (
+            f"{method.title} follows attention between all tokens, as in a vision transformer, and {title} has none; "
+            "take Grad-CAM."
+        )
     return ""
 
 

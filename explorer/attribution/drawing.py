@@ -60,6 +60,8 @@ def attribute(
             smooth_grad: ``samples``; ``noise``, its deviation as a share of the input's range; ``seed``.
             occlusion: ``window`` and ``stride``, pixels (None: a seventh of the side, half of the window).
             superpixels: ``segments``, about how many regions.
+            rollout: ``residual``, the skip connections' share; ``discard``, share of each row's weakest entries left
+            out (see `attention.roll_out`).
 
     Raises:
         NotApplicable: unknown method, option, class or layer, or a method that means nothing here.
@@ -107,7 +109,7 @@ def attribute(
 
 
 def _where(model: Model, method: Method, name: str | None) -> Layer | None:
-    if method.reads == "pixels":
+    if method.reads in ("pixels", "attention"):
         return None
     if method.reads == "tokens":
         return influence.last_norm(model)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from explorer.attribution import cams, channels, gradients, guided, perturbation
+from explorer.attribution import attending, cams, channels, gradients, guided, perturbation
 from explorer.attribution.question import Found, Question
 
 
@@ -20,10 +20,11 @@ class Method:
         summary: one sentence on what it computes.
         paper: where it was published.
         compute: the computation.
-        family: 'CAM' (weighs a layer's channels), 'gradient' (follows the score down to the pixels) or 'perturbation'
-            (hides parts of the photo).
+        family: 'CAM' (weighs a layer's channels), 'gradient' (follows the score down to the pixels), 'perturbation'
+            (hides parts of the photo) or 'attention' (follows what tokens listen to).
         cost: how many passes through the network it takes; C is the number of the layer's channels.
-        reads: 'layer' (one to choose), 'tokens' (the last ones of a transformer that matter) or 'pixels'.
+        reads: 'layer' (one to choose), 'tokens' (the last ones of a transformer that matter), 'attention' (that of all
+            blocks) or 'pixels'.
         signed: whether negative values mean evidence against the class.
         asks_class: whether the map depends on the class at all.
         needs_influence: whether the layer's positions must be able to change the score.
@@ -36,9 +37,9 @@ class Method:
     summary: str
     paper: str
     compute: Callable[[Question], Found] = field(repr=False)
-    family: Literal["CAM", "gradient", "perturbation"] = "CAM"
+    family: Literal["CAM", "gradient", "perturbation", "attention"] = "CAM"
     cost: str = "1 pass"
-    reads: Literal["layer", "tokens", "pixels"] = "layer"
+    reads: Literal["layer", "tokens", "attention", "pixels"] = "layer"
     signed: bool = True
     asks_class: bool = True
     needs_influence: bool = True
@@ -207,6 +208,20 @@ _ALL = (
         paper=_arxiv("1610.02391"),
         compute=cams.grad_cam_map,
         reads="tokens",
+    ),
+    Method(
+        key="rollout",
+        title="Attention rollout",
+        summary="Follows what the class token listens to down through all blocks, whatever the class.",
+        paper=_arxiv("2005.00928"),
+        compute=attending.rollout,
+        family="attention",
+        cost="2 passes",
+        reads="attention",
+        signed=False,
+        asks_class=False,
+        needs_influence=False,
+        options={"residual": 0.5, "discard": 0.0},
     ),
 )
 

@@ -11,8 +11,7 @@ from explorer import activations, attribution, catalogue, intervention, predict,
 from explorer.architectures.vit import VisionTransformer
 from explorer.errors import Cancelled
 from explorer.preprocessing import Preprocessing
-from pages.shared import pictures
-from pages.shared import long_run
+from pages.shared import long_run, pictures
 from pages.shared.evidence import intervene
 from pages.shared.evidence import trust as trusting
 from pages.shared.text import number

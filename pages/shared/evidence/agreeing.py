@@ -29,6 +29,7 @@ _CHEAP = (
     "layer_cam",
     "eigen_cam",
     "tokens_cam",
+    "rollout",
     "saliency",
     "input_x_gradient",
     "guided_backprop",
@@ -82,7 +83,7 @@ def of_methods(asked: Asked) -> Callable[[], None] | None:
         blocks.caption(model, where, found.label, seconds=result[1])
 
     question = ("methods", *asked.question)
-    work = sum(1 if METHODS[key].family == "CAM" else 3 for key in keys)  # in passes
+    work = sum(3 if METHODS[key].family == "gradient" else 1 for key in keys)  # in passes
     seconds = work * asked.pace + _RANKING * len(keys) * (len(keys) + 1) / 2
     label = "Compare methods"
     return offer(LongRun("trust-methods", question, label, len(keys), seconds, compute, show, patience=2.5))

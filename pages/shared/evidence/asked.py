@@ -73,7 +73,7 @@ class Asked:
         if found.method in ("integrated_gradients", "smooth_grad"):
             return 3 * int(str(found.options["steps" if "steps" in found.options else "samples"]))
         return {"occlusion": 170, "superpixels": 50, "guided_grad_cam": 4}.get(
-            found.method, 1 if METHODS[found.method].family == "CAM" else 3
+            found.method, 3 if METHODS[found.method].family == "gradient" else 1
         )
 
 
