@@ -36,4 +36,4 @@ with changed, blocks.kindly():
         from pages.shared.evidence import intervene
 
         found = one_map.asked(model, picture).result
-        intervene.draw(model, picture, found.method, found.target, found.layer or selection.current().layer)
+        intervene.draw(model, picture, found, found.layer or selection.current().layer)

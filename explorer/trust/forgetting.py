@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -115,8 +115,10 @@ def randomisation(
     target: int | None = None,
     layer: str | None = None,
     *,
+    against: int | None = None,
     seed: int = 0,
     stages: int = 6,
+    options: Mapping[str, Any] | None = None,
     explain: Explain = attribution.attribute,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -133,8 +135,10 @@ def randomisation(
         method: of attribution.
         target: index of the class; the most probable one of the network as it is if None.
         layer: to read the evidence at; the default one if None.
+        against: index of another class that the map is asked against.
         seed: of the random weights.
         stages: at most so many.
+        options: of the method.
         explain: what draws the maps.
         progress: called with the number of maps drawn and of all.
         cancelled: asked after each map; True ends it.
@@ -145,7 +149,8 @@ def randomisation(
     """
     groups = _groups(model, image, stages)
     steps = Steps(len(groups) + _DRAWS, progress, cancelled)
-    original = explain(model, image, method, target, layer)
+    asked = {**({} if against is None else {"against": against}), **(options or {})}
+    original = explain(model, image, method, target, layer, **asked)
     steps.advance()
     with model.lock:
         # All tensors are shared at first; those that are forgotten are replaced, and never written.
@@ -158,7 +163,7 @@ def randomisation(
         weights = Weights(f"forgotten down to {paths[-1]}" if paths[-1] else "forgotten", "random")
         key = f"{model.key}|forgotten {name} of {len(groups)}"
         twin = Model(model.card, module, weights, model.device, model.classes, model.preprocessing, key)
-        found = explain(twin, image, method, original.target, layer)
+        found = explain(twin, image, method, original.target, layer, **asked)
         steps.advance()
         return found
 

@@ -21,24 +21,26 @@ from tests.pages.test_pages import read
 from tests.test_capture import hooks
 
 
-def trust_page(model, method="grad_cam"):
+def trust_page(model, method="grad_cam", against=None):
     """A page with nothing but the Trust tab."""
     from explorer import activations, attribution
     from pages.shared import pictures
     from pages.shared.evidence import trust
 
     picture, layer = pictures.find("chelsea"), activations.default_layer(model).name
-    trust.draw(model, picture, attribution.attribute(model, picture.open(), method, 5, layer))
+    trust.draw(model, picture, attribution.attribute(model, picture.open(), method, 5, layer, against=against))
 
 
-def intervene_page(model, method="grad_cam"):
+def intervene_page(model, method="grad_cam", against=None):
     """A page with nothing but the Intervene tab."""
-    from explorer import activations
+    from explorer import activations, attribution
     from pages.shared import pictures
     from pages.shared.evidence import intervene
 
-    layer = activations.default_layer(model).name
-    intervene.draw(model, pictures.find("chelsea"), method, 5, layer)
+    picture, layer = pictures.find("chelsea"), activations.default_layer(model).name
+    quick = {"window": 16, "stride": 16} if method == "occlusion" else {}
+    found = attribution.attribute(model, picture.open(), method, 5, layer, against=against, **quick)
+    intervene.draw(model, picture, found, found.layer)
 
 
 def shown(app) -> str:
@@ -82,6 +84,27 @@ def test_what_trust_says_is_what_its_code_computes(resnet18, photo):
     app.run()
     assert names["curves"].sentence in shown(app)
     assert [each.label for each in app.button if "passes" in each.label and "Ask" not in each.label] == []
+
+
+def test_one_class_against_another_is_asked_so_in_every_measurement(resnet18, photo):
+    app = AppTest.from_function(trust_page, args=(resnet18, "grad_cam", 7), default_timeout=120).run()
+    for label in ("Let it forget", "Check integrated gradients"):
+        labelled(app.button, label).click().run()
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    logits = predict.logits(resnet18, photo)
+    rise = logits[5] - logits[7] - _lead_of_the_baseline(resnet18, names["complete"])
+    assert names["complete"].difference == pytest.approx(rise, abs=1e-4)
+    text = shown(app)
+    assert "the lead of “class 5” over “class 7”, in logits, gains" in text
+    assert f"**{names['forgetting'].sentence}**" in text
+    assert names["forgetting"].original.against == 7
+
+
+def _lead_of_the_baseline(model, complete) -> float:
+    with torch.no_grad():
+        logits = model.module(model.preprocessing.normalise(complete.baseline))[0]
+    return float(logits[5] - logits[7])
 
 
 def test_the_number_of_passes_is_the_one_on_the_button(resnet18, photo):
@@ -138,6 +161,16 @@ def test_intervene_opens_with_something_off_and_its_code_says_the_same(resnet18,
     maps[best] = 0
     weight, bias = (tensor.detach().numpy() for tensor in resnet18.module.fc.parameters())
     np.testing.assert_allclose(names["after"], weight @ maps.mean(axis=(1, 2)) + bias, atol=1e-3)
+
+
+def test_the_changed_network_is_asked_the_same_as_the_whole_one(resnet18, photo):
+    app = AppTest.from_function(intervene_page, args=(resnet18, "grad_cam", 7), default_timeout=60).run()
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    assert names["found"].against == 7
+    before = attribution.attribute(resnet18, photo, "grad_cam", 5, names["found"].layer, against=7)
+    same = f"{trust.rank_correlation(before.raw, names['found'].raw):.2f}".replace("-", "−")
+    assert f"rank correlation of the two {same} (" in shown(app)
 
 
 def test_changes_add_up_are_taken_back_and_reset(resnet18):

@@ -26,22 +26,22 @@ _CHEAP = 3  # passes: a map that takes more is asked for
 
 @st.fragment
 @blocks.kindly()
-def draw(model: Model, picture: Picture, method: str, target: int, layer: str) -> None:
+def draw(model: Model, picture: Picture, found: Attribution, layer: str) -> None:
     """What is changed, and answers and maps before and after.
 
     Args:
         model: the network; it is never written, the changed one is a copy on the same weights.
         picture: the photo.
-        method: of the maps.
-        target: index of the class.
-        layer: whose channels are changed, and where the map is read; the default one if empty.
+        found: the map of the network as it is; the changed one is asked the same.
+        layer: whose channels are changed; the map's own, or the default one, if empty.
     """
     from explorer import activations
 
     if model.card.task != "classification":
         st.markdown(blocks.no_classes(model))
         return
-    where = layer or activations.default_layer(model).name
+    where = layer or found.layer or activations.default_layer(model).name
+    target = found.target
     guess = carrying.contributions(model, picture, where, target)
     st.markdown(
         "Switch parts of the network off, or make them louder, and see what it answers then. The network itself stays "
@@ -62,14 +62,14 @@ def draw(model: Model, picture: Picture, method: str, target: int, layer: str) -
     with left:
         _answers(model, changed, picture, target, built)
     with right:
-        _maps(model, changed, picture, method, target, where)
+        _maps(model, changed, picture, found)
     with st.expander("Code for this view", icon=":material/code:"):
         st.caption("For a loaded `model` and an opened `photo`.")
-        st.code(lines(made, method, target, where), language="python")
+        st.code(lines(made, found), language="python")
     selection.write_link(in_fragment=True)
 
 
-def lines(made: tuple[Change, ...], method: str, target: int, layer: str) -> str:
+def lines(made: tuple[Change, ...], found: Attribution) -> str:
     """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``."""
     from explorer.attribution import METHODS
 
@@ -77,13 +77,16 @@ def lines(made: tuple[Change, ...], method: str, target: int, layer: str) -> str
         f"    intervention.Intervention({name!r}, {channels!r}, {factor!r}, {kind!r}),\n"
         for name, channels, factor, kind in made
     )
-    where = f", {layer!r}" if METHODS[method].needs_layer else ""
+    method = METHODS[found.method]
+    given = [f"{found.method!r}", str(found.target), *([f"{found.layer!r}"] if method.needs_layer else [])]
+    given += [] if found.against is None else [f"against={found.against}"]
+    given += [f"{name}={value!r}" for name, value in found.options.items() if value != method.options[name]]
     return (
         "from explorer import attribution, intervention, predict\n\n"
         + (f"changed = intervention.intervened(model, [\n{each}])\n" if made else "changed = model\n")
         + "before, after = predict.logits(model, photo), predict.logits(changed, photo)\n"
-        + f"shift = predict.softmax(after)[{target}] - predict.softmax(before)[{target}]\n"
-        + f"found = attribution.attribute(changed, photo, {method!r}, {target}{where})\n"
+        + f"shift = predict.softmax(after)[{found.target}] - predict.softmax(before)[{found.target}]\n"
+        + f"found = attribution.attribute(changed, photo, {', '.join(given)})\n"
         + 'print(f"{100 * shift:+.1f} points")'
     )
 
@@ -136,30 +139,39 @@ def points(change: float) -> str:
     return f"{shown:+.1f} points".replace("-", "−") if shown else "±0.0 points"
 
 
-def _maps(model: Model, changed: Model, picture: Picture, method: str, target: int, where: str) -> None:
+def _maps(model: Model, changed: Model, picture: Picture, before: Attribution) -> None:
     """The map of the network as it is beside that of the changed one."""
     from explorer.attribution import METHODS
 
-    before = cache.attribution(model, picture, method, target, where)
     columns = st.columns(2, gap="medium")
     with columns[0]:
         st.markdown("Before")
-        heat_map.draw(before.result, "intervene-before", single=True, file="before.png")
+        heat_map.draw(before, "intervene-before", single=True, file="before.png")
     with columns[1]:
         st.markdown("After")
-        asked = Asked(model, picture, before.result, pace(model, picture))
+        asked = Asked(model, picture, before, pace(model, picture))
         if asked.passes <= _CHEAP:
-            after = cache.attribution(changed, picture, method, target, where)
-            _after(model, before.result, after.result, after.seconds)
+            after = cache.attribution(
+                changed, picture, before.method, before.target, asked.layer, against=before.against
+            )
+            _after(model, before, after.result, after.seconds)
             return
 
         def compute(progress: Progress, stopped: Stopped) -> tuple[Attribution, float]:
             start = time.perf_counter()
-            found = asked.explain(changed, picture.open(), method, target, where, progress=progress, cancelled=stopped)
+            found = asked.explain(
+                changed,
+                picture.open(),
+                before.method,
+                before.target,
+                asked.layer,
+                progress=progress,
+                cancelled=stopped,
+            )
             return found, time.perf_counter() - start
 
         question = ("after", changed.key, *asked.question)
-        title = f"Draw it by {METHODS[method].title}"
+        title = f"Draw it by {METHODS[before.method].title}"
         go = offer(
             LongRun(
                 "intervene-map",
@@ -168,7 +180,7 @@ def _maps(model: Model, changed: Model, picture: Picture, method: str, target: i
                 asked.passes,
                 asked.passes * asked.pace,
                 compute,
-                lambda result: _after(model, before.result, *result),
+                lambda result: _after(model, before, *result),
             )
         )
     if go is not None:

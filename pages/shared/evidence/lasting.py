@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -90,7 +91,7 @@ def forgetting(asked: Asked) -> Callable[[], None] | None:
     )
 
     def compute(progress: Progress, stopped: Stopped) -> tuple[Forgetting, float]:
-        from explorer import trust
+        from explorer import attribution, trust
 
         done, maps = 0, _STAGES + _DRAWS
 
@@ -102,9 +103,6 @@ def forgetting(asked: Asked) -> Callable[[], None] | None:
         def within(share: int, total: int) -> None:
             progress(done * asked.passes + asked.passes * share // max(total, 1), maps * asked.passes)
 
-        def explain(*given: object) -> object:
-            return asked.explain(*given, progress=within, cancelled=stopped)
-
         start = time.perf_counter()
         found = trust.randomisation(
             asked.model,
@@ -112,8 +110,10 @@ def forgetting(asked: Asked) -> Callable[[], None] | None:
             asked.found.method,
             asked.found.target,
             asked.layer,
+            against=asked.found.against,
             stages=_STAGES,
-            explain=explain,  # type: ignore[arg-type]  # partial of attribute
+            options=asked.found.options,
+            explain=partial(attribution.attribute, progress=within, cancelled=stopped),
             progress=each,
             cancelled=stopped,
         )

@@ -75,20 +75,24 @@ def lines(found: Attribution, at: _Box) -> str:
         given.append(f"{found.layer!r}")
     if found.against is not None:
         given.append(f"against={found.against}")
-    given += [
-        f"{name}={value!r}" for name, value in found.options.items() if value != METHODS[found.method].options[name]
-    ]
-    layer = f", {found.layer!r}" if METHODS[found.method].needs_layer else ""
+    options = {name: value for name, value in found.options.items() if value != METHODS[found.method].options[name]}
+    chosen = ", ".join([*given, f"options={options!r}"] if options else given)
+    given += [f"{name}={value!r}" for name, value in options.items()]
+    against = "" if found.against is None else f", against={found.against}"
+    other = "saliency" if found.method != "saliency" else "input_x_gradient"
+    complete = f'attribution.attribute(model, photo, "integrated_gradients", {found.target}{against})'
+    if found.delta is not None:
+        complete = "found"
     text = f"""
         from explorer import attribution, trust
 
         found = attribution.attribute(model, photo, {", ".join(given)})
         inside = trust.inside(found, {at!r})
         curves = trust.deletion_insertion(model, photo, found)
-        forgetting = trust.randomisation(model, photo, {found.method!r}, {found.target}{layer})
-        other = attribution.attribute(model, photo, "saliency", {found.target})
+        forgetting = trust.randomisation(model, photo, {chosen})
+        other = attribution.attribute(model, photo, {other!r}, {found.target}{against})
         agreement = trust.agreement(found, other)
-        complete = attribution.attribute(model, photo, "integrated_gradients", {found.target})
+        complete = {complete}
         print(inside.sentence, curves.sentence, forgetting.sentence, agreement.sentence, complete.delta, sep="\\n")
     """
     return "\n".join(line.removeprefix("        ") for line in text.strip("\n").splitlines()).strip()
@@ -196,10 +200,13 @@ def _shares(found: Attribution) -> None:
     assert found.difference is not None
     error = abs(found.delta) / max(abs(found.difference), 1e-9)
     verdict = "they add up" if error < 0.05 else "they nearly add up" if error < 0.2 else "they do not add up well"
+    what = f"the logit of {_named(found.label)}"
+    if found.against is not None:
+        what = f"the lead of {_named(found.label)} over {_named(found.against_label)}, in logits,"
     advice = "" if error < 0.05 else " More steps bring them closer."
     st.markdown(
-        f"**Integrated gradients sum to {number(round(found.difference + found.delta, 3))}; the logit of "
-        f"{_named(found.label)} gains {number(round(found.difference, 3))} from the baseline to the photo: {verdict}, "
+        f"**Integrated gradients sum to {number(round(found.difference + found.delta, 3))}; "
+        f"{what} gains {number(round(found.difference, 3))} from the baseline to the photo: {verdict}, "
         f"{100 * error:.1f} % off.**{advice}"
     )
 
