@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from explorer import catalogue
+from explorer import catalogue, palettes
 from explorer.errors import Cancelled, ExplorerError
 from pages.shared import blocks, selection
+from pages.shared.components.matrix import matrix
 from pages.shared.evidence.asked import Asked, row
 from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import percent, plain
@@ -173,8 +174,6 @@ def _networks(asked: Asked, result: _Beside) -> None:
 
 def _matrix(found: Agreements, names: list[str], kind: str) -> None:
     """One sentence about the first map, and all against all."""
-    from explorer.figures import trust as figures
-
     own = found.correlation[0].copy()
     own[0] = np.nan
     most, least = int(np.nanargmax(own)), int(np.nanargmin(own))
@@ -195,11 +194,7 @@ def _matrix(found: Agreements, names: list[str], kind: str) -> None:
         persist_state="session",
         label_visibility="collapsed",
     )
-    st.plotly_chart(
-        figures.agreement(found, names, overlap=measure == "overlap"),
-        key=f"trust-{kind}-figure",
-        config={"displayModeBar": False},
-    )
+    _table(found, names, kind, overlap=measure == "overlap")
     if kind == "methods":
         kin = (
             "A CAM colours coarse areas and a gradient single pixels, so the two kinds hardly correlate pixel by pixel."
@@ -210,4 +205,25 @@ def _matrix(found: Agreements, names: list[str], kind: str) -> None:
     st.caption(
         f"Ranks of all pixels: 1 the same order, 0 none. By chance the best {100 * found.share:.0f} % overlap to "
         f"{chance:.0f} %. {' '.join(found.notes).replace(' x ', ' × ')} {kin}"
+    )
+
+
+def _table(found: Agreements, names: list[str], kind: str, *, overlap: bool) -> None:
+    values = found.overlap if overlap else found.correlation
+    what = f"best {100 * found.share:.0f} % overlap" if overlap else "rank correlation"
+    numbers = [[(f"{100 * v:.0f} %" if overlap else f"{v:.2f}").replace("-", "−") for v in row] for row in values]
+    matrix(
+        values,
+        [[number.removesuffix(" %").replace("0.", ".") for number in row] for row in numbers],
+        [
+            [f"{one} and {other}: {what} {number}" for other, number in zip(names, row, strict=True)]
+            for one, row in zip(names, numbers, strict=True)
+        ],
+        names,
+        f"trust-{kind}-figure",
+        table=palettes.SEQUENTIAL if overlap else palettes.DIVERGING,
+        low=0.0 if overlap else -1.0,
+        high=1.0,
+        label=f"Agreement of {kind}: {what}",
+        hint="Point at a number to read it in words.",
     )
