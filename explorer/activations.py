@@ -62,6 +62,11 @@ class FeatureMaps:
         """Share of exact zeros in each channel, (C,), 0 to 1."""
         return (self.values == 0).mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
 
+    @cached_property
+    def mean_map(self) -> np.ndarray:
+        """Mean of all channels at each position, (H, W), summed in float64."""
+        return self.values.mean(axis=0, dtype=np.float64).astype(np.float32)
+
     @property
     def dead(self) -> np.ndarray:
         """Which channels are zero everywhere on this photo, (C,) of bool."""
@@ -102,6 +107,14 @@ def nodes(model: Model) -> tuple[Layer, ...]:
         if model.module not in _nodes:
             _nodes[model.module] = _with_steps(layers(model), graph.of_model(model).nodes)
         return _nodes[model.module]
+
+
+def alike(twin: Model, model: Model) -> None:
+    """Says that ``twin`` has the structure of ``model``, so that its layers need not be listed anew."""
+    with model.lock:
+        _layers[twin.module] = layers(model)
+        if model.module in _nodes:
+            _nodes[twin.module] = _nodes[model.module]
 
 
 def _with_steps(known: tuple[Layer, ...], traced: tuple[Node, ...]) -> tuple[Layer, ...]:

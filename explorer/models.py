@@ -17,6 +17,7 @@ import torch
 
 from explorer import devices, weight_files
 from explorer.catalogue import Architecture, get
+from explorer.catalogue.tuned import TunedArchitecture
 from explorer.preprocessing import Preprocessing
 from explorer.weight_files import Progress, WeightsMismatch, WeightsUnavailable
 
@@ -190,6 +191,8 @@ def load(
         WeightsMismatch: the file holds something else.
     """
     card, where = get(slug), devices.choose(device)
+    if isinstance(card, TunedArchitecture) and weights == "auto":
+        return _tuned(card, where)
     if weights == "auto":
         return _best(card, where, seed, progress)
     if weights == "random":
@@ -238,6 +241,21 @@ def _bundled(card: Architecture, device: torch.device) -> Model:
         )
 
     return _pooled(card, device, "bundled", prepare)
+
+
+def _tuned(card: TunedArchitecture, device: torch.device) -> Model:
+    path = Path(card.file)
+
+    def prepare() -> _Filling:
+        weight_files.verify(path, card.sha256)
+        return _Filling(
+            Weights(card.weights_name, "file", origin=f"Tuned or brought here: {card.title}"),
+            card.preprocessing,
+            _classes(card),
+            lambda target: weight_files.load_into(target, weight_files.read(path), path.name),
+        )
+
+    return _pooled(card, device, f"file:{card.sha256}", prepare)
 
 
 def _official(card: Architecture, device: torch.device, name: str, progress: Progress | None) -> Model:

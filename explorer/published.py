@@ -105,7 +105,7 @@ def best(slug: str) -> Published | None:
 
 def all() -> tuple[Published, ...]:  # noqa: A001  # published.all() says what it is
     """Every entry of every network, the guide's networks first."""
-    return tuple(row for slug in catalogue.titles() for row in entries(slug))
+    return tuple(row for slug in catalogue.titles(mine=False) for row in entries(slug))
 
 
 FIRST = 2010
@@ -148,7 +148,7 @@ class Milestone:
 @cache
 def timeline(everything: bool = False) -> tuple[Milestone, ...]:
     """The guide's networks, or also torchvision's others, by year and size."""
-    cards = [catalogue.get(slug) for slug in (catalogue.titles() if everything else catalogue.CATALOGUE)]
+    cards = [catalogue.get(slug) for slug in (catalogue.titles(mine=False) if everything else catalogue.CATALOGUE)]
     sizes = {card.slug: _parameters(card) for card in cards}
     cards.sort(key=lambda card: (card.year, sizes[card.slug], card.slug))
     known = {card.slug: _top1(card.slug) is not None for card in cards}

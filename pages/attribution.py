@@ -11,8 +11,8 @@ picture, model = blocks.subject()
 
 if "attribution-tab" not in st.session_state and "_attribution_tab" in st.session_state:
     st.session_state["attribution-tab"] = st.session_state["_attribution_tab"]  # a widget's state goes with its page
-single, trusted, listening, changed = st.tabs(
-    ["One map", "Trust", "Attention", "Intervene"], key="attribution-tab", on_change="rerun"
+single, several, trusted, listening, changed = st.tabs(
+    ["One map", "Grid", "Trust", "Attention", "Intervene"], key="attribution-tab", on_change="rerun"
 )
 st.session_state["_attribution_tab"] = st.session_state["attribution-tab"]
 names_photos = model.card.task == "classification"
@@ -21,6 +21,11 @@ if not names_photos and not listening.open:
 with single, blocks.kindly():
     if single.open and names_photos:
         one_map.draw(picture, model)
+with several, blocks.kindly():
+    if several.open and names_photos:
+        from pages.shared.evidence.grid import tab
+
+        tab.draw(picture, model)
 with trusted, blocks.kindly():
     if trusted.open and names_photos:
         from pages.shared.evidence import trust

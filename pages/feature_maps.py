@@ -55,6 +55,6 @@ with kernels, blocks.kindly():
         weights.draw(model)
 with compare, blocks.kindly():
     if compare.open:
-        from pages.shared import comparison
+        from pages.shared.maps import side_by_side
 
-        comparison.draw(picture)
+        side_by_side.draw(picture, model)

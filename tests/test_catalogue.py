@@ -10,7 +10,7 @@ from torchvision.models import get_model_weights, list_models
 from explorer import catalogue, models, predict
 from explorer.catalogue import CATALOGUE
 
-OTHERS = [name for name in catalogue.titles() if name not in CATALOGUE]
+OTHERS = [name for name in catalogue.titles(mine=False) if name not in CATALOGUE]
 SMALL = ["squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small", "regnet_x_400mf"]
 
 

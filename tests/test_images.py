@@ -951,10 +951,12 @@ SIZES = {
 }
 
 DIGITS = [f"digit_{digit}" for digit in range(10)]
+SCENES = [f"scene_{seed}" for seed in range(1, 7)]
+CELLS = {"coins": (384, 303), "cell": (550, 660), "tissue": (512, 512), "retina": (1411, 1411)}
 
 
 def test_samples_come_in_order():
-    assert list(images.samples()) == [*SIZES, *DIGITS]
+    assert list(images.samples()) == [*SIZES, *DIGITS, *SCENES, *CELLS]
 
 
 @pytest.mark.parametrize("slug", [f"digit_{digit}" for digit in range(10)])
@@ -971,7 +973,7 @@ def test_a_digit_is_a_row_of_scikit_learns_table(slug):
     assert np.corrcoef(blocks.ravel(), digits.images[sample.row].ravel())[0, 1] > 0.97
 
 
-@pytest.mark.parametrize("slug", SIZES)
+@pytest.mark.parametrize("slug", [*SIZES, *CELLS])
 def test_sample_opens_with_its_credit(slug):
     sample = images.samples()[slug]
     assert sample.slug == slug
@@ -979,7 +981,7 @@ def test_sample_opens_with_its_credit(slug):
     assert sample.source
     assert 3 <= len(sample.title) <= 20
     image = sample.open()
-    assert (image.size, image.mode) == (SIZES[slug], "RGB")
+    assert (image.size, image.mode) == ((SIZES | CELLS)[slug], "RGB")
     with Image.open(sample.path) as file:
         truth = np.asarray(file.convert("RGB"))
     if slug == "rocket":  # the only one that is not in sRGB
@@ -999,7 +1001,7 @@ def from_adobe_rgb(pixels: Pixels) -> npt.NDArray[np.float64]:
 @pytest.mark.parametrize(
     ("missing", "left"),
     [
-        ({"sklearn"}, ["chelsea", "coffee", "rocket", "motorcycle", "camera", "astronaut"]),
+        ({"sklearn"}, ["chelsea", "coffee", "rocket", "motorcycle", "camera", "astronaut", *CELLS]),
         ({"skimage"}, ["china", "flower", *DIGITS]),
         ({"skimage", "sklearn"}, []),
     ],

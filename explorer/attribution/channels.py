@@ -61,12 +61,17 @@ def ablation_cam(question: Question) -> Found:
     steps = question.steps(len(chosen))
     tail = _Tail(question, logits)
     whole = target.score(logits[None])[0]
-    for part in _split(chosen, _batch(question, max(1, min(256, _TAIL_BYTES // (4 * output.numel()))))):
+    for part in _split(chosen, _batch(question, ablation_batch(output.numel()))):
         steps.check()
         answers = tail(torch.cat([output, *(_without(question.where, output, int(channel)) for channel in part)]))
         weights[part] = whole - target.score(answers[1:])
         steps.advance(len(part))
     return Found((weights[:, None, None] * maps).sum(dim=0), logits, target)
+
+
+def ablation_batch(numbers: int) -> int:
+    """How many outputs of a layer, of so many numbers each, go on from there in one pass."""
+    return max(1, min(256, _TAIL_BYTES // (4 * numbers)))
 
 
 def _chosen(question: Question, maps: Tensor) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 
-from explorer.attribution.question import Found, Question
+from explorer.attribution.question import Found, Question, whole_number
 from explorer.attribution.results import NotApplicable
 
 _BATCH = 8
@@ -19,11 +22,7 @@ def occlusion(question: Question) -> Found:
     """
     from captum.attr import Occlusion
 
-    side = min(question.inputs.shape[-2:])
-    window = max(1, side // 7) if question.options["window"] is None else question.number("window", 1, side)
-    stride = max(1, window // 2) if question.options["stride"] is None else question.number("stride", 1)
-    if stride > window:
-        raise NotApplicable(f"The stride, {stride} pixels, must not exceed the window, {window}, or parts go unseen.")
+    window, stride = window_and_stride(question.options, min(question.inputs.shape[-2:]))
     logits, target = question.answer()
     places = [-(-(size - window) // stride) + 1 for size in question.inputs.shape[-2:]]
     steps = question.steps(places[0] * places[1] + 1)
@@ -35,6 +34,19 @@ def occlusion(question: Question) -> Found:
         perturbations_per_eval=_BATCH,
     )
     return Found(falls[0, 0].detach(), logits, target)  # the square hides all colours; each has the same fall
+
+
+def window_and_stride(options: Mapping[str, Any], side: int) -> tuple[int, int]:
+    """Both in pixels, for a photo whose shorter side is ``side``.
+
+    Raises:
+        NotApplicable: the photo is smaller than the window, or parts of it would go unseen.
+    """
+    window = max(1, side // 7) if options["window"] is None else whole_number(options, "window", 1, side)
+    stride = max(1, window // 2) if options["stride"] is None else whole_number(options, "stride", 1)
+    if stride > window:
+        raise NotApplicable(f"The stride, {stride} pixels, must not exceed the window, {window}, or parts go unseen.")
+    return window, stride
 
 
 def superpixels(question: Question) -> Found:

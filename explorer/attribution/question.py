@@ -143,16 +143,20 @@ class Question:
         Raises:
             NotApplicable: it is not; the message names the limits.
         """
-        value = self.options[name]
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int)
-            or value < least
-            or (most is not None and value > most)
-        ):
-            limits = f"at least {least}" if most is None else f"from {least} to {most}"
-            raise NotApplicable(f"{name} must be a whole number {limits}, and {value!r} is none.")
-        return value
+        return whole_number(self.options, name, least, most)
+
+
+def whole_number(options: Mapping[str, Any], name: str, least: int, most: int | None = None) -> int:
+    """The option ``name``, a whole number within its limits.
+
+    Raises:
+        NotApplicable: it is not; the message names the limits.
+    """
+    value = options[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise NotApplicable(f"{name} must be a whole number {limits}, and {value!r} is none.")
+    return value
 
 
 class Steps:

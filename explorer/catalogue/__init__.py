@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explorer.catalogue import torchvision_only
+from explorer.catalogue import torchvision_only, tuned
 from explorer.catalogue.architecture import POLICIES, Architecture, Bundled
 from explorer.catalogue.cards import CARDS
 from explorer.errors import ExplorerError
@@ -18,21 +18,28 @@ class UnknownArchitecture(ExplorerError):
     """No card has this slug."""
 
 
-def titles() -> dict[str, str]:
-    """Titles with years by slug, of everything that can be chosen: the guide's networks, then torchvision's others."""
+def titles(mine: bool = True) -> dict[str, str]:
+    """Titles by slug of everything that can be chosen: the guide's networks, torchvision's others, and `mine`.
+
+    Args:
+        mine: whether networks that were tuned or brought here are listed too, last.
+    """
     ours = {card.slug: f"{card.title} ({card.year})" for card in CATALOGUE.values()}
-    return {**ours, **{name: title for name, title in torchvision_only.titles().items() if name not in ours}}
+    others = {name: title for name, title in torchvision_only.titles().items() if name not in ours}
+    return {**ours, **others, **({card.slug: card.title for card in tuned.cards()} if mine else {})}
 
 
 def get(slug: str) -> Architecture:
     """Returns the card with this slug; also for every classification network of torchvision, by its name there.
+
+    Networks that were tuned or brought here have slugs that begin with 'mine:'.
 
     Raises:
         UnknownArchitecture: there is none; the message names the nearest ones.
     """
     if slug in CATALOGUE:
         return CATALOGUE[slug]
-    card = torchvision_only.card(slug)
+    card = tuned.card(slug) if slug.startswith(tuned.PREFIX) else torchvision_only.card(slug)
     if card is not None:
         return card
     import difflib

@@ -56,7 +56,7 @@ class Architecture:
         builder: 'module:function' that builds it.
         sides: least and greatest legal side of the input, pixels; the greatest is None where there is none.
         task: 'classification', 'segmentation' or 'detection'.
-        subject: what it was made to look at: 'photos' or 'digits'.
+        subject: what it was made to look at, as the samples have it: 'photos', 'digits', 'scenes'.
         channels: of the input it is built for by default: 3 (RGB) or 1 (grey).
         classes: names by index; None for ImageNet's 1,000, empty where the outputs are no classes.
         caveat: how this code differs from the paper, or what to beware of.

@@ -357,6 +357,38 @@ _YOLO = Architecture(
     ),
 )
 
+_YOLO_SCENES = Architecture(
+    slug="yolo_scenes",
+    title="YOLO, small",
+    year=2016,
+    authors="Joseph Redmon, Ali Farhadi",
+    paper=_arxiv("1612.08242"),
+    family="YOLO",
+    ideas=(
+        "The guide's head on a narrower trunk and a finer grid: 10 x 10 cells of 16 pixels.",
+        "Its three anchors are the shapes that k-means finds among the boxes of the training scenes.",
+        "Trained by this project on digits and shapes over photos, which it makes from seeds.",
+    ),
+    input_size=160,
+    builder=f"{_BUILDERS}.yolo:yolo_small",
+    sides=(16, None),
+    task="detection",
+    subject="scenes",
+    classes=("digit 1", "digit 2", "digit 3", "digit 4", "digit 5", "circle", "triangle", "square", "star"),
+    caveat=(
+        "The same code as “YOLO head”, with five blocks for six and up to 128 channels for 512. It knows five digits "
+        "and four shapes, and finds nothing else in a photo."
+    ),
+    bundled=Bundled(
+        name="scenes",
+        package="",
+        file="yolo_scenes.safetensors",
+        sha256="5ad8c9116532093241ca48a8c0c175a5d09d9a585425a437c360bccb3cb90ae2",
+        preprocessing=Preprocessing(resize=160, crop=160),
+        source="Trained by this project on scenes made from seeds; recipe in assets/weights/yolo_scenes.md",
+    ),
+)
+
 _UNET = Architecture(
     slug="unet",
     title="U-Net",
@@ -381,6 +413,39 @@ _UNET = Architecture(
     ),
 )
 
+_UNET_CELLS = Architecture(
+    slug="unet_cells",
+    title="U-Net, small",
+    year=2015,
+    authors="Olaf Ronneberger, Philipp Fischer, Thomas Brox",
+    paper=_arxiv("1505.04597"),
+    family="U-Net",
+    ideas=(
+        "The same U with an eighth of the channels: 487,154 parameters for 31 million.",
+        "Trained by this project on blobs that it makes from seeds, with exact masks.",
+        "Never shown a real picture while it learnt, it finds the coins of scikit-image.",
+    ),
+    input_size=256,
+    builder=f"{_BUILDERS}.unet:unet_small",
+    sides=(16, None),
+    task="segmentation",
+    subject="cells",
+    channels=1,
+    classes=("ground", "blob"),
+    caveat=(
+        "The same code as “U-Net”, with 8 to 64 channels and a bottleneck of 128. It knows blobs, bright or dark, 16 "
+        "to 80 pixels wide on calmer ground, and marks something of that kind in every picture."
+    ),
+    bundled=Bundled(
+        name="cells",
+        package="",
+        file="unet_cells.safetensors",
+        sha256="e562f4b6b066322c523d6a9886706099dc45bd69c1cd2cc32980518789614489",
+        preprocessing=Preprocessing(resize=256, crop=256, mean=(0.5,), std=(0.25,)),
+        source="Trained by this project on pictures made from seeds; recipe in assets/weights/unet_cells.md",
+    ),
+)
+
 _EFFICIENTNET_SIZES = (224, 240, 260, 300, 380, 456, 528, 600)  # paper's table of coefficients, as in the guide
 # Lite0 to Lite2: input, short side before the crop (size + size / 7), and the sha256 of the package's file.
 _LITE = (
@@ -402,5 +467,7 @@ CARDS: tuple[Architecture, ...] = (
     *(_convnext(size) for size in ("tiny", "small", "base", "large")),
     *(_vit(size, patch) for size, patch in (("b", 16), ("b", 32), ("l", 16))),
     _YOLO,
+    _YOLO_SCENES,
     _UNET,
+    _UNET_CELLS,
 )

@@ -23,19 +23,26 @@ class Sample:
     licence: str
     source: str  # who made it and where it comes from, one line to show beside it
     file: str  # package/folder/name
-    subject: str = "photos"  # or "digits"
-    row: int = 0  # of a digit in its table
+    subject: str = "photos"  # or what else a network was made to look at: "digits", "scenes", "cells"
+    row: int = 0  # of a digit in its table; the seed of a scene
+    also: str = ""  # another file that it is made from
 
     @property
     def path(self) -> Path:
         """Where the file is, or would be if its package were installed; found without importing the package."""
-        package, rest = self.file.split("/", maxsplit=1)
-        spec = importlib.util.find_spec(package)
-        folders = (spec and spec.submodule_search_locations) or [package]
-        return Path(folders[0], rest)
+        return _found(self.file)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether all that it is made from is installed."""
+        return self.path.is_file() and (not self.also or _found(self.also).is_file())
 
     def read(self) -> bytes:
-        """Return the bytes of the file, or of a PNG of a digit from a table."""
+        """Return the bytes of the file, or of a PNG of a digit from a table or of a scene from its seed."""
+        if self.subject == "scenes":
+            from explorer.detection import scenes  # which takes its photos from here
+
+            return encode_png(scenes.make(self.row).open())
         return _digit(self.path, self.row) if self.subject == "digits" else self.path.read_bytes()
 
     def open(self) -> Image.Image:
@@ -45,7 +52,14 @@ class Sample:
 
 def samples() -> dict[str, Sample]:
     """Return the pictures that are there by slug, in the order to offer them; empty if no package has any."""
-    return {sample.slug: sample for sample in _SAMPLES if sample.path.is_file()}
+    return {sample.slug: sample for sample in _SAMPLES if sample.is_there}
+
+
+def _found(file: str) -> Path:
+    package, rest = file.split("/", maxsplit=1)
+    spec = importlib.util.find_spec(package)
+    folders = (spec and spec.submodule_search_locations) or [package]
+    return Path(folders[0], rest)
 
 
 def _digit(path: Path, row: int) -> bytes:
@@ -132,5 +146,54 @@ _SAMPLES = (
             row=15 if digit == 5 else digit,
         )
         for digit in range(10)
+    ),
+    # Made from seeds, of photos and digits that the small YOLO never saw while it was trained.
+    *(
+        Sample(
+            slug=f"scene_{seed}",
+            title=f"Scene {seed}",
+            licence="Public domain, CC BY 2.0 and CC BY 4.0",
+            source="made by this project from photos by NASA and vultilion and UCI's digits, from scikit-image and "
+            "scikit-learn",
+            file="sklearn/datasets/data/digits.csv.gz",
+            subject="scenes",
+            row=seed,
+            also="skimage/data/astronaut.png",
+        )
+        for seed in range(1, 7)
+    ),
+    # What the small U-Net was never trained on. Brooklyn Museum states no restriction for the coins, nor does the CMMI
+    # for the tissue.
+    Sample(
+        slug="coins",
+        title="Coins from Pompeii",
+        licence="No known copyright restrictions",
+        source="Brooklyn Museum (brooklynmuseum.org/opencollection/archives/image/51611), from scikit-image",
+        file="skimage/data/coins.png",
+        subject="cells",
+    ),
+    Sample(
+        slug="cell",
+        title="A cell in saline",
+        licence="CC0",
+        source="Paul Müller et al., Optics Express 26(8), 2018 (doi:10.1364/OE.26.010729), from scikit-image",
+        file="skimage/data/cell.png",
+        subject="cells",
+    ),
+    Sample(
+        slug="tissue",
+        title="Stained tissue",
+        licence="No known copyright restrictions",
+        source="Center for Microscopy and Molecular Imaging, colonic glands, from scikit-image",
+        file="skimage/data/ihc.png",
+        subject="cells",
+    ),
+    Sample(
+        slug="retina",
+        title="A retina",
+        licence="CC0",
+        source="Mikael Häggström, WikiJournal of Medicine 1(2), 2014 (doi:10.15347/wjm/2014.008), from scikit-image",
+        file="skimage/data/retina.jpg",
+        subject="cells",
     ),
 )

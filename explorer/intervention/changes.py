@@ -83,7 +83,9 @@ def intervened(model: Model, interventions: Sequence[Intervention]) -> Model:
         module = copy.deepcopy(model.module, shared)
     install(module, alterations)
     key = f"{model.key}|with {';'.join(_written(each) for each in ordered if _matters(each))}"
-    return Model(model.card, module, model.weights, model.device, model.classes, model.preprocessing, key)
+    twin = Model(model.card, module, model.weights, model.device, model.classes, model.preprocessing, key)
+    activations.alike(twin, model)
+    return twin
 
 
 def describe(intervention: Intervention) -> str:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
+_SUBJECTS = {
+    "photos": ("photos", "a photo"),
+    "digits": ("handwritten digits", "a digit"),
+    "scenes": ("scenes of digits and shapes", "a scene"),
+    "cells": ("cells, coins and other blobs", "a picture of such things"),
+}
+"""What networks were made to look at: all of it, and one of it."""
 
 
 def subject() -> tuple[Picture, Model]:
@@ -70,15 +77,12 @@ def subject_note(model: Model, picture: Picture) -> None:
     subject = model.card.subject
     if picture.subject in ("", subject):
         return
+    all_of_it, one = _SUBJECTS[subject]
     st.warning(
-        f"{model.card.title} knows {'handwritten digits' if subject == 'digits' else 'photos'} only; "
-        f"of “{plain(picture.title)}” it can make nothing.",
+        f"{model.card.title} knows {all_of_it} only; of “{plain(picture.title)}” it can make nothing.",
         icon=":material/info:",
     )
-    st.button(
-        "Show it a digit" if subject == "digits" else "Show it a photo",
-        on_click=lambda: selection.change(image=pictures.default(subject)),
-    )
+    st.button(f"Show it {one}", on_click=lambda: selection.change(image=pictures.default(subject)))
 
 
 def no_classes(model: Model) -> str:

@@ -6,7 +6,7 @@ Results are frozen and shared between visitors as they are; nothing is copied.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -101,16 +101,93 @@ def feature_maps(model: Model, picture: Picture, layer: str) -> Timed[FeatureMap
     return Timed(maps, time.perf_counter() - start)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def attribution(
-    model: Model, picture: Picture, method: str, target: int | None, layer: str | None, against: int | None = None
+    model: Model,
+    picture: Picture,
+    method: str,
+    target: int | None,
+    layer: str | None,
+    against: int | None = None,
+    *,
+    options: Mapping[str, object] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Timed[Attribution]:
-    """One map of evidence."""
+    """One map of evidence; see `attribution.attribute`. One that can be stopped makes nobody wait who asks the same."""
     from explorer import attribution as methods
 
-    start = time.perf_counter()
-    found = methods.attribute(model, picture.open(), method, target, layer, against=against)
-    return Timed(found, time.perf_counter() - start)
+    chosen = options or {}
+
+    def draw() -> Timed[Attribution]:
+        start = time.perf_counter()
+        found = methods.attribute(
+            model,
+            picture.open(),
+            method,
+            target,
+            layer,
+            against=against,
+            progress=progress,
+            cancelled=cancelled,
+            **chosen,
+        )
+        return Timed(found, time.perf_counter() - start)
+
+    question = (model, picture, method, target, layer, against, _written(method, chosen))
+    if cancelled is None:
+        return _attribution(*question, draw)
+    known = known_attribution(model, picture, method, target, layer, against, options=options)
+    if known is None:
+        drawn = draw()
+        known = _attribution(*question, lambda: drawn)
+    return known
+
+
+def known_attribution(
+    model: Model,
+    picture: Picture,
+    method: str,
+    target: int | None,
+    layer: str | None,
+    against: int | None = None,
+    *,
+    options: Mapping[str, object] | None = None,
+) -> Timed[Attribution] | None:
+    """The map if it has been drawn already, by any visitor."""
+    try:
+        return _attribution(model, picture, method, target, layer, against, _written(method, options or {}), _unknown)
+    except _Unknown:
+        return None
+
+
+class _Unknown(Exception):
+    """Nothing is kept under this key; what raises is not kept either."""
+
+
+def _unknown() -> Timed[Attribution]:
+    raise _Unknown
+
+
+def _written(method: str, options: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+    """Options in one order, without those that say what is usual."""
+    from explorer import attribution as methods
+
+    usual = methods.METHODS[method].options if method in methods.METHODS else {}
+    return tuple(sorted((name, value) for name, value in options.items() if name not in usual or usual[name] != value))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
+def _attribution(
+    model: Model,  # noqa: ARG001
+    picture: Picture,  # noqa: ARG001
+    method: str,  # noqa: ARG001
+    target: int | None,  # noqa: ARG001
+    layer: str | None,  # noqa: ARG001
+    against: int | None,  # noqa: ARG001
+    options: tuple[tuple[str, object], ...],  # noqa: ARG001
+    _draw: Callable[[], Timed[Attribution]],
+) -> Timed[Attribution]:
+    return _draw()
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from explorer import images, palettes
-from pages.shared import blocks, cache, controls, navigation, selection
+from pages.shared import blocks, cache, controls, navigation, selection, view_code
 from pages.shared.components.atlas import atlas, atlas_payload
 from pages.shared.text import number, size
 
@@ -41,6 +41,29 @@ def explore(model: Model, picture: Picture) -> None:
     names = model.classes if layer.shape == (len(model.classes),) else ()
     atlas(_payload(model, picture, maps, shown, channel, scale, names), "atlas", _on_channel, _on_unit)
     _below(model, maps, levels, layer, scale == "symmetric", timed.seconds)
+    view_code.offer(lines(model, picture, layer.name, order, scale, ordered, shown, channel), "atlas")
+
+
+def lines(
+    model: Model,
+    picture: Picture,
+    layer: str,
+    order: str,
+    scale: str,
+    ordered: np.ndarray,
+    shown: np.ndarray,
+    channel: int,
+) -> str:
+    """The code that computes the sheet and the chosen channel."""
+    first = int(np.flatnonzero(ordered == shown[0])[0])
+    part = "" if len(shown) == len(ordered) else f"[{first}:{first + len(shown)}]"
+    return (
+        view_code.opening(["activations", "atlas"], model, picture)
+        + f"maps = activations.feature_maps(model, photo, [{layer!r}])[{layer!r}]\n"
+        + f"shown = atlas.order(maps, {order!r}){part}\n"
+        + f"levels = atlas.quantise(maps, shown, {scale!r}).levels  # of the colour scale, 0 to 255\n"
+        + f"values = maps.values[{channel}]  # the chosen channel's own numbers"
+    )
 
 
 def _controls(model: Model, layers: dict[str, Layer]) -> tuple[Layer, str, str]:

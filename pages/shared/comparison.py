@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer import catalogue
 from explorer.errors import ExplorerError
-from pages.shared import blocks, cache, navigation, pictures, selection
+from pages.shared import blocks, cache, navigation, pictures, selection, view_code
 from pages.shared.components.stages import stages
 from pages.shared.text import percent, plain
 
@@ -51,9 +51,20 @@ def draw(picture: Picture) -> None:
     if columns:
         _stages(columns, picture, stride)
         _table(columns)
+        view_code.offer(lines([column.model for column in columns], picture), "compared")
     if st.session_state.pop(_OPEN, False):
         st.switch_page(navigation.page("feature_maps"))
     selection.write_link(in_fragment=True)
+
+
+def lines(models: list[Model], picture: Picture) -> str:
+    """The code that compares the networks."""
+    return (
+        view_code.opening(["comparison"], models, picture) + "compared = comparison.compare(networks, photo)\n"
+        "for profile in compared.profiles:\n"
+        "    layers = {stride: stage.layer for stride, stage in profile.stages.items()}\n"
+        "    print(profile.title, profile.facts, profile.answers[:1], layers)"
+    )
 
 
 def compared() -> tuple[str, ...]:

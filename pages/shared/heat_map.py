@@ -50,7 +50,10 @@ def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = F
             icon=":material/block:",
         )
     height, width = found.heatmap.shape
-    levels = (found.signed + 1) / 2 if signed else found.heatmap
+    shares = found.signed if signed else found.heatmap
+    top = _top(shares)
+    shares = np.clip(shares / top, -1, 1)
+    levels = (shares + 1) / 2 if signed else shares
     peak = float(np.abs(found.raw).max()) if signed else max(float(found.raw.max()), 0.0)
     heat(
         {
@@ -61,8 +64,9 @@ def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = F
             "signed": signed,
             "single": single,
             "blank": blank,
-            "low": -peak if signed else 0.0,
-            "high": peak,
+            "low": -peak * top if signed else 0.0,
+            "high": peak * top,
+            "cut": top < 1,
             "saw": f"What the network saw, {width} × {height}",
             "alternative": f"Where the network finds evidence for {found.label}",
             "id": f"{found.layer}|{found.target}|{signed}",
@@ -74,6 +78,12 @@ def draw(found: Attribution, key: str, *, signed: bool = False, single: bool = F
         photo=found.seen,
         table=palettes.DIVERGING if signed else palettes.HEAT,
     )
+
+
+def _top(shares: np.ndarray) -> float:
+    """Where the scale ends: at 1, or lower where a few pixels are far above all others and would leave these black."""
+    high = float(np.quantile(np.abs(shares), 0.995))
+    return high if 0 < high < 0.5 else 1.0
 
 
 def rank(model: Model, logits: np.ndarray, chosen: int, key: str, on_choice: Callable[[], None]) -> None:

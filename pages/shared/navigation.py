@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 class _Entry(NamedTuple):
     stem: str
     title: str
-    icon: str
     heading: str
     about: str
 
@@ -23,7 +22,6 @@ _PAGES = (
     _Entry(
         "home",
         "Home",
-        "visibility",
         "What a network sees",
         "Drop in a photo and look inside the network that names it: what it answers, **where** it looks, "
         "and what **every layer** makes of it.",
@@ -31,14 +29,18 @@ _PAGES = (
     _Entry(
         "architectures",
         "Architectures",
-        "account_tree",
         "Architectures",
         "What a network is made of and what that costs: **unfold** any box down to its layers, on your photo.",
     ),
     _Entry(
+        "performance",
+        "Performance",
+        "What does each design cost and buy?",
+        "Every network of the app by **accuracy**, size, work, memory and speed: compare any two, and choose one.",
+    ),
+    _Entry(
         "convolution",
         "Convolution",
-        "grid_on",
         "How is one number computed?",
         "Nearly every number in a network begins as a sum of products. **Point at one** to see what it is made of, by "
         "hand and in a real network.",
@@ -46,7 +48,6 @@ _PAGES = (
     _Entry(
         "receptive_field",
         "Receptive field",
-        "center_focus_strong",
         "How far does a unit see?",
         "Every number inside a network looks at a part of your photo: as far as it **could**, and as far as it "
         "**really** does.",
@@ -54,16 +55,36 @@ _PAGES = (
     _Entry(
         "feature_maps",
         "Feature maps",
-        "grid_view",
         "Feature maps",
         "Every channel of a layer is a map of where the network found **its** pattern in the photo.",
     ),
     _Entry(
         "attribution",
         "Attribution",
-        "local_fire_department",
         "Why this class?",
-        "Grad-CAM shows **where** in the photo a layer found evidence for a class, any class you ask for.",
+        "**Where** in the photo is the evidence for a class, any class you ask for? Seventeen methods answer, "
+        "and the tabs ask how far to trust them.",
+    ),
+    _Entry(
+        "detection",
+        "Detection",
+        "How does one pass find every thing?",
+        "A YOLO lays a grid over the picture, and every cell says what it sees, **all at once**: follow it from raw "
+        "numbers to the final boxes.",
+    ),
+    _Entry(
+        "segmentation",
+        "Segmentation",
+        "Which pixels belong to it?",
+        "A U-Net answers for **every pixel**. This one learnt from made pictures alone; open it step by step, and cut "
+        "its skips.",
+    ),
+    _Entry(
+        "transfer_learning",
+        "Training",
+        "Teach a network something of your own",
+        "Drop in photos of **your own classes**, choose what of a network is trained, watch it learn, and use what "
+        "came of it on every page.",
     ),
 )
 _ICON = Path(__file__).parents[2] / "assets" / "icon.png"
@@ -77,7 +98,6 @@ def _build() -> StreamlitPage:
             st.Page(
                 page(entry.stem),
                 title=entry.title,
-                icon=f":material/{entry.icon}:",
                 help=entry.about.replace("**", ""),
                 url_path=entry.stem,  # the file's stem: the only address that also works before the first routing
                 default=entry.stem == "home",

@@ -18,7 +18,7 @@ from pages.shared.text import plain
 
 DEFAULT = "chelsea"
 DRAWING = "Your drawing"
-_DEFAULTS = {"photos": DEFAULT, "digits": "digit_3"}
+_DEFAULTS = {"photos": DEFAULT, "digits": "digit_3", "scenes": "scene_4", "cells": "coins"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Picture:
         credit: licence and source of a sample; empty for an upload.
         data: the file of a sample; an upload as an upright RGB PNG of at most 2048 pixels.
         digest: sha256 of ``data``, the key under which results are cached.
-        subject: 'photos' or 'digits' where it is known, else ''.
+        subject: what it shows ('photos', 'digits', 'scenes', 'cells') where it is known, else ''.
     """
 
     name: str
@@ -125,6 +125,11 @@ def drawn(data: bytes) -> Picture | None:
     others = {name: each for name, each in uploads().items() if each.title != DRAWING}
     st.session_state["uploads"] = {**others, digest: picture}
     return picture
+
+
+def keep(picture: Picture) -> None:
+    """Keeps a picture that a page has made among the visitor's own, so that every page can show it."""
+    st.session_state["uploads"] = {**uploads(), picture.name: picture}
 
 
 def drawing() -> Picture | None:

@@ -17,6 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from explorer import catalogue
+from explorer.catalogue import tuned
 from pages.shared import pictures
 from pages.shared.components import address
 from pages.shared.pictures import Picture
@@ -150,7 +151,24 @@ def from_query(query: dict[str, str], now: Selection) -> tuple[Selection, list[s
 def current() -> Selection:
     """The visitor's selection."""
     chosen: Selection = st.session_state.setdefault("selection", Selection())
+    if any(_gone(slug) for slug in (chosen.network, *chosen.compare)):
+        chosen = st.session_state["selection"] = _without_gone(chosen)
+        complain(["A tuned network that was chosen here has been deleted; another one stands in its place."])
     return chosen
+
+
+def _gone(slug: str) -> bool:
+    """Whether this was a tuned network that anyone has deleted since."""
+    return slug.startswith(tuned.PREFIX) and tuned.card(slug) is None
+
+
+def _without_gone(chosen: Selection) -> Selection:
+    left = tuple(slug for slug in chosen.compare if not _gone(slug))
+    chosen = replace(chosen, compare=left if len(left) > 1 else ())
+    if not _gone(chosen.network):
+        return chosen
+    fresh: dict[str, Any] = {"layer": "", "channel": None, "unit": None, "target": None, "against": None}
+    return _fitting(replace(chosen, network=catalogue.DEFAULT, weights="auto", **fresh))
 
 
 def picture() -> Picture:

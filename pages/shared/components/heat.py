@@ -91,8 +91,9 @@ export default function ({data, parentElement: root}) {
   const strip = new ImageData(256, 1);
   new Uint32Array(strip.data.buffer).set(lut);
   find('bar').getContext('2d').putImageData(strip, 0, 0);
-  find('low').textContent = signed ? `against the class ${short(low)}` : `none ${short(low)}`;
-  find('high').textContent = signed ? `${short(high)} for it` : `${short(high)} strongest`;
+  const more = header.cut ? ' and more' : '';           // a few single places are far above all others
+  find('low').textContent = signed ? `against the class ${short(low)}${more}` : `none ${short(low)}`;
+  find('high').textContent = signed ? `${short(high)}${more} for it` : `${short(high)} ${header.cut ? 'and more' : 'strongest'}`;
   find('save').onclick = () => {
     const large = document.createElement('canvas'), link = document.createElement('a');
     large.width = 3 * W; large.height = 3 * H;

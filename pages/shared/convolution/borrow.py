@@ -108,8 +108,7 @@ def _suited(picture: Picture, lender: Model, model: Model) -> Picture:
     if lender is model or picture.subject in ("", subject):
         return picture
     other = pictures.find(pictures.default(subject))
-    kind = "digits" if subject == "digits" else "photos"
-    st.caption(f"{plain(lender.card.title)} knows {kind} only; it looks at “{plain(other.title)}” instead.")
+    st.caption(f"{plain(lender.card.title)} knows {subject} only; it looks at “{plain(other.title)}” instead.")
     return other
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -63,18 +64,10 @@ class Asked:
     @property
     def passes(self) -> int:
         """About how many passes one such map takes; one there and back to the pixels counts as three."""
-        from explorer import activations
-        from explorer.attribution import METHODS
+        from explorer import attribution
 
-        found = self.found
-        if found.method in ("score_cam", "ablation_cam"):
-            limit = found.options.get("channels")
-            return int(str(limit)) if limit else activations.find(self.model, found.layer).shape[0]
-        if found.method in ("integrated_gradients", "smooth_grad"):
-            return 3 * int(str(found.options["steps" if "steps" in found.options else "samples"]))
-        return {"occlusion": 170, "superpixels": 50, "guided_grad_cam": 4}.get(
-            found.method, 3 if METHODS[found.method].family == "gradient" else 1
-        )
+        options: dict[str, Any] = dict(self.found.options)
+        return math.ceil(attribution.effort(self.model, self.found.method, self.layer, **options).work)
 
 
 def pace(model: Model, picture: Picture) -> float:

@@ -152,7 +152,13 @@ def _maps(model: Model, changed: Model, picture: Picture, before: Attribution) -
         asked = Asked(model, picture, before, pace(model, picture))
         if asked.passes <= _CHEAP:
             after = cache.attribution(
-                changed, picture, before.method, before.target, asked.layer, against=before.against
+                changed,
+                picture,
+                before.method,
+                before.target,
+                asked.layer,
+                against=before.against,
+                options=dict(before.options),
             )
             _after(model, before, after.result, after.seconds)
             return

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from pages.shared import blocks, cache, controls, heat_map, selection
+from pages.shared import blocks, cache, controls, heat_map, selection, view_code
 from pages.shared.cache import Timed
+from pages.shared.evidence import options
+from pages.shared.evidence.questions import NotDrawn, Question, asked, known, question, stand_in, usual_layer, waiting
+from pages.shared.long_run import offer
 from pages.shared.text import number, percent, plain, size
 
 if TYPE_CHECKING:
@@ -19,36 +22,7 @@ if TYPE_CHECKING:
     from explorer.predict import Prediction
     from pages.shared.pictures import Picture
 
-
-def asked(model: Model, picture: Picture) -> Timed[Attribution]:
-    """The map that the selection asks for; what does not fit falls back to the usual."""
-    from explorer import attribution
-
-    method = _method(model)
-    chosen, logits = selection.current(), cache.logits(model, picture).result
-    target = int(logits.argmax()) if chosen.target is None else chosen.target
-    against = chosen.against if method.asks_class and chosen.against != target else None
-    layer: str | None = None
-    if method.needs_layer:
-        valid = [each.name for each in attribution.valid_layers(model, method.key)]
-        layer = chosen.layer if chosen.layer in valid else _usual(model, valid)
-    with st.spinner(f"{method.title}: {method.cost}", show_time=True):
-        return cache.attribution(model, picture, method.key, target, layer, against)
-
-
-def _usual(model: Model, valid: list[str]) -> str:
-    from explorer import activations
-
-    usual = activations.default_layer(model).name
-    return usual if usual in valid else valid[-1]
-
-
-def _method(model: Model) -> Method:
-    from explorer import attribution
-
-    key = selection.current().method
-    known = key in attribution.METHODS and key not in cache.unavailable(model)
-    return attribution.METHODS[key if known else "grad_cam"]
+__all__ = ["NotDrawn", "asked", "draw"]
 
 
 @st.fragment
@@ -59,41 +33,86 @@ def draw(picture: Picture, model: Model) -> None:
 
     logits = cache.logits(model, picture).result
     best = {each.index: each for each in predict.ranked(model, logits)}
-    evidence = _controls(model, logits, best)
-    timed = asked(model, picture)
-    found, method = timed.result, _method(model)
-    layer = found.layer
-    if method.needs_layer and selection.current().layer not in ("", layer):
-        chosen = plain(selection.current().layer)
-        st.caption(f"{chosen} has no maps that {method.title} could read; {plain(layer)} is shown.")
-    stem = blocks.file_stem(model, *([layer] if layer else []), model.label(found.target))
+    evidence = _controls(model, picture, logits, best)
+    asking = question(model, picture)
+    method, layer, chosen = asking.method, asking.layer, selection.current().layer
+    if layer and chosen not in ("", layer):
+        st.caption(f"{plain(chosen)} has no maps that {method.title} could read; {plain(layer)} is shown.")
     left, right = st.columns([2, 5], gap="medium")
     with left:
-        heat_map.rank(model, logits, found.target, "ranking", _choose_class)
+        heat_map.rank(model, logits, asking.target, "ranking", _choose_class)
+    signed, go = evidence == "both" and method.signed, None
     with right:
-        heat_map.draw(found, "heat", signed=evidence == "both" and method.signed, file=f"{stem}.png")
-        answer = f"{found.label} {percent(found.probability)} (logit {number(round(found.logit, 2))})"
-        versus = [f"and not {found.against_label}"] if found.against is not None else []
-        where = [layer] if layer else []
-        blocks.caption(model, method.title, *where, answer, *versus, seconds=timed.seconds)
-        if found.delta is not None and found.difference is not None:
-            delta, difference = number(round(found.delta, 4)), number(round(found.difference, 4))
-            st.caption(
-                f"Completeness: the map adds up to within {delta} of {difference}, by which the logit differs from the "
-                "baseline's; more steps bring it closer."
-            )
-        _below(found, method, stem)
+        found = known(asking)
+        if found is not None:
+            _result(asking, found, signed)
+        else:
+            place = st.container()
+            below = st.empty()
+            with below.container():
+                _meanwhile(asking)
+
+            def show(drawn: Timed[Attribution]) -> None:
+                below.empty()
+                _result(asking, drawn, signed)
+
+            with place:
+                go = offer(waiting(asking, "one-map", f"Draw {method.title}", show))
     selection.write_link(in_fragment=True)
+    if go is not None:
+        go()
 
 
-def _controls(model: Model, logits: np.ndarray, best: Mapping[int, Prediction]) -> str:
-    """Method, class, against what, layer, evidence; returns the last."""
+def _result(asking: Question, timed: Timed[Attribution], signed: bool) -> None:
+    """The map, what it was asked, and the numbers and the code behind it."""
+    model, method, found = asking.model, asking.method, timed.result
+    stem = blocks.file_stem(model, *([found.layer] if found.layer else []), found.label)
+    heat_map.draw(found, "heat", signed=signed, file=f"{stem}.png")
+    answer = f"{found.label} {percent(found.probability)} (logit {number(round(found.logit, 2))})"
+    versus = [f"and not {found.against_label}"] if found.against is not None else []
+    where = [found.layer] if found.layer else []
+    blocks.caption(model, method.title, *options.words(found), *where, answer, *versus, seconds=timed.seconds)
+    options.against(found)
+    _below(found, method, stem)
+    view_code.offer(lines(asking), "one-map")
+
+
+def lines(asking: Question) -> str:
+    """The code that draws the map."""
+    given = [f"{asking.method.key!r}", f"target={asking.target}"]
+    given += [f"layer={asking.layer!r}"] if asking.layer else []
+    given += [f"against={asking.against}"] if asking.against is not None else []
+    given += [f"{name}={value!r}" for name, value in asking.options.items()]
+    return (
+        view_code.opening(["attribution"], asking.model, asking.picture)
+        + f"found = attribution.attribute(model, photo, {', '.join(given)})\n"
+        + "found.raw  # the map's own numbers\n"
+        + "found.heatmap  # their positive part over found.seen, 0 to 1"
+    )
+
+
+def _meanwhile(asking: Question) -> None:
+    """The last map that was quick, about the same class, while the one that takes long has not been drawn."""
+    quick = stand_in(asking)
+    if quick is None:
+        return
+    timed = cache.attribution(
+        quick.model, quick.picture, quick.method.key, quick.target, quick.layer, quick.against, options=quick.options
+    )
+    heat_map.draw(timed.result, "heat-meanwhile")
+    where = [quick.layer] if quick.layer else []
+    blocks.caption(quick.model, f"Until then: {quick.method.title}", *where, timed.result.label, seconds=timed.seconds)
+
+
+def _controls(model: Model, picture: Picture, logits: np.ndarray, best: Mapping[int, Prediction]) -> str:
+    """Method, class, against what, layer, evidence, options; returns the evidence asked for."""
     from explorer import attribution
 
     missing = cache.unavailable(model)
     titles = {key: each.title for key, each in attribution.METHODS.items() if key not in missing}
-    method = _method(model)
+    method = question(model, picture).method
     order = [*best, *(index for index in range(len(logits)) if index not in best)]
+    channels = 0
     with st.container(horizontal=True, vertical_alignment="bottom"):
         controls.select(
             "Method",
@@ -102,7 +121,7 @@ def _controls(model: Model, logits: np.ndarray, best: Mapping[int, Prediction]) 
             default="grad_cam",
             format_func=titles.__getitem__,
             filter_mode="contains",
-            width=220,
+            width=200,
             help=f"{method.summary} Costs {method.cost}.",
         )
         controls.select(
@@ -112,7 +131,7 @@ def _controls(model: Model, logits: np.ndarray, best: Mapping[int, Prediction]) 
             default=next(iter(best)),
             format_func=lambda index: _title(model, logits, index, best),
             filter_mode="contains",
-            width=320,
+            width=260,
             help="Any class, found by its name or number. The question is always: what speaks for this one?",
         )
         if method.asks_class:
@@ -122,23 +141,25 @@ def _controls(model: Model, logits: np.ndarray, best: Mapping[int, Prediction]) 
                 [None, *order],
                 format_func=lambda index: "–" if index is None else _title(model, logits, index, best),
                 filter_mode="contains",
-                width=200,
+                width=180,
                 placeholder="nothing in particular",
                 help="Why this class and not that one: what raises the difference of their logits.",
             )
         if method.needs_layer:
             layers = {layer.name: layer for layer in attribution.valid_layers(model, method.key)}
-            controls.select(
+            name = controls.select(
                 "Layer",
                 "layer",
                 list(layers),
-                default=_usual(model, list(layers)),
+                default=usual_layer(model, list(layers)),
                 format_func=lambda name: f"{name}  ·  {size(layers[name].shape)}",
                 filter_mode="contains",
-                width=300,
+                width=260,
                 help="Where the evidence is read: channels × height × width. Late ones know objects, early ones edges.",
             )
-        evidence = "for"
+            channels = layers[name].shape[0]
+    evidence = "for"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         if method.signed:
             evidence = controls.choose(
                 "Evidence",
@@ -146,10 +167,11 @@ def _controls(model: Model, logits: np.ndarray, best: Mapping[int, Prediction]) 
                 selection.EVIDENCE,
                 help="Places that raise the class's logit (its score before percentages), or also those that lower it.",
             )
-    if missing:
-        with st.popover(f"{len(missing)} method{'s' * (len(missing) > 1)} not for this network", type="tertiary"):
-            for key, reason in missing.items():
-                st.markdown(f"**{attribution.METHODS[key].title}**: {plain(reason)}")
+        options.draw(method, model, channels)
+        if missing:
+            with st.popover(f"{len(missing)} method{'s' * (len(missing) > 1)} not for this network", type="tertiary"):
+                for key, reason in missing.items():
+                    st.markdown(f"**{attribution.METHODS[key].title}**: {plain(reason)}")
     return evidence
 
 

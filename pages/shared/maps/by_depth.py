@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import blocks, cache, selection
+from pages.shared import blocks, cache, selection, view_code
 
 if TYPE_CHECKING:
     from explorer.models import Model
@@ -41,3 +41,14 @@ def draw(picture: Picture, model: Model) -> None:
         "channel is dead if it is zero everywhere on this picture."
     )
     blocks.caption(model, f"{len(names)} layers without parts")
+    view_code.offer(lines(model, picture), "by-depth")
+
+
+def lines(model: Model, picture: Picture) -> str:
+    """The code that computes the six numbers of each layer."""
+    return (
+        view_code.opening(["activations", "measures"], model, picture)
+        + "summaries = measures.summaries(model, photo)\n"
+        + "names = [layer.name for layer in activations.layers(model) if layer.leaf]\n"
+        + 'known = {name: summaries[name.removesuffix("#1")] for name in names}'
+    )

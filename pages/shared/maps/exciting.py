@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import images
-from pages.shared import blocks, cache, pictures, selection
+from pages.shared import blocks, cache, pictures, selection, view_code
 from pages.shared.text import number, plain
 
 if TYPE_CHECKING:
@@ -44,6 +44,20 @@ def draw(picture: Picture, model: Model) -> None:
     blocks.caption(
         model, layer, f"channel {channel}", f"{len(shown)} pictures, four places each at most", seconds=timed.seconds
     )
+    view_code.offer(lines(model, mine, layer, channel), "exciting")
+
+
+def lines(model: Model, mine: list[Picture], layer: str, channel: int) -> str:
+    """The code that finds the patches, in ``mine`` or else in the bundled pictures."""
+    text = view_code.opening(["exemplars", "images"], model)
+    if mine:
+        files = ", ".join(repr(each.title) for each in mine)
+        text = f"from pathlib import Path\n\n{text}photos = [\n"
+        text += f"    images.open_image(Path(name).read_bytes()) for name in ({files},)\n]\n"
+    else:
+        text += "photos = [\n    sample.open()\n    for sample in images.samples().values()\n"
+        text += f"    if sample.subject == {model.card.subject!r}\n]\n"
+    return text + f"found = exemplars.find(model, photos, {layer!r}, {channel})  # strongest first"
 
 
 def _patch(exemplar: Exemplar, photo: Picture) -> None:

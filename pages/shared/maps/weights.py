@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer import images
-from pages.shared import blocks, selection
+from pages.shared import blocks, selection, view_code
 from pages.shared.text import plain, size
 
 if TYPE_CHECKING:
@@ -38,34 +38,49 @@ def draw(model: Model) -> None:
     found = filters.find(model, name)
     if found.colours and not found.pointwise:
         tiles = filters.in_colour(found)
-        _show(filters.sheet(tiles, max(1, 48 // tiles.shape[1])), f"The {len(tiles)} filters of {name}")
+        enlarge = max(1, 48 // tiles.shape[1])
+        _show(filters.sheet(tiles, enlarge), f"The {len(tiles)} filters of {name}")
+        code = f"sheet = filters.sheet(filters.in_colour(found), {enlarge})"
         said = ["each filter as a colour picture about gray: what it looks like is what it looks for"]
     elif found.pointwise:
         matrix = filters.signed(found.weights[:, :, 0, 0])
         scale = max(1, 640 // max(matrix.shape))
         _show(matrix.repeat(scale, 0).repeat(scale, 1), f"The weights of {name}")
+        code = (
+            f"matrix = filters.signed(found.weights[:, :, 0, 0])\nsheet = matrix.repeat({scale}, 0).repeat({scale}, 1)"
+        )
         said = ["a matrix: a row for each output channel, a column for each input channel", _scale(found.weights)]
     else:
-        said = _kernels(found)
+        said, code = _kernels(found)
     groups = f", {found.groups} groups" if found.groups > 1 else ""
     blocks.caption(model, name, f"{size(found.weights.shape)} weights{groups}", *said)
+    view_code.offer(lines(model, name, code), "weights")
 
 
-def _kernels(found: Filters) -> list[str]:
-    """A sheet of small kernels: of all filters where each has one, else of one filter."""
+def lines(model: Model, layer: str, code: str) -> str:
+    """The code that draws the sheet: ``code`` makes it of ``found``."""
+    return view_code.opening(["filters"], model) + f"found = filters.find(model, {layer!r})\n{code}"
+
+
+def _kernels(found: Filters) -> tuple[list[str], str]:
+    """A sheet of small kernels, of all filters where each has one, else of one filter: (what it is, the code)."""
     from explorer import filters
 
     if found.weights.shape[1] == 1:
         chosen, said = found.weights[:, 0], "one kernel for each channel"
+        code = "kernels = found.weights[:, 0]\n"
     else:
         last = len(found.weights) - 1
         channel = min(selection.current().channel or 0, last)
         channel = st.slider("Filter", 0, last, channel, key=f"weights-of-{found.layer}-{channel}", width=420)
         order = np.argsort(-found.norms(channel), kind="stable")
+        code = f"order = (-found.norms({channel})).argsort(kind='stable')\nkernels = found.weights[{channel}, order]\n"
         chosen, said = found.weights[channel, order], f"the kernels of filter {channel}, largest first"
     tiles = chosen[:_MOST]
-    _show(filters.sheet(filters.signed(tiles), max(2, 40 // tiles.shape[1]), gap=6), f"Kernels of {found.layer}")
-    return [said + (f", {_MOST} of {len(chosen)}" if len(chosen) > _MOST else ""), _scale(tiles)]
+    enlarge = max(2, 40 // tiles.shape[1])
+    _show(filters.sheet(filters.signed(tiles), enlarge, gap=6), f"Kernels of {found.layer}")
+    code += f"sheet = filters.sheet(filters.signed(kernels[:{_MOST}]), {enlarge}, gap=6)"
+    return [said + (f", {_MOST} of {len(chosen)}" if len(chosen) > _MOST else ""), _scale(tiles)], code
 
 
 def _scale(shown: np.ndarray) -> str:

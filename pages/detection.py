@@ -1,0 +1,12 @@
+"""How does one pass find every thing?"""
+
+from pages.shared import blocks, navigation
+
+navigation.guard()
+
+with blocks.kindly():
+    from pages.shared.detection import steps, subject
+
+    model, photo = subject.network()
+    picture, seed = subject.chosen(model, photo)
+    steps.draw(model, picture, seed)

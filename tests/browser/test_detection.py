@@ -1,0 +1,86 @@
+"""The Detection page in a real browser: the steps, a cell by click and by key, boxes that tell their numbers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from explorer import detection, models
+from explorer.detection import looking
+from tests.browser.conftest import settled
+
+pytestmark = pytest.mark.browser
+
+
+def scene(page: Page):
+    """The picture, once it is drawn."""
+    return page.locator("svg[data-ready]")
+
+
+def step(page: Page, name: str) -> None:
+    """Goes to a step."""
+    page.get_by_role("radio", name=re.compile(rf"\d\s+{re.escape(name)}")).click()
+    settled(page)
+
+
+def test_from_the_grid_to_the_truth(visit):
+    """Step by step; what each says is what explorer computes."""
+    model = models.load("yolo_scenes", device="cpu")
+    page = visit("/detection")
+    number = int(page.get_by_role("spinbutton", name="Scene").input_value())
+    made = detection.make(number)
+    said = looking.look(model, made.open())
+    boxes = said.above(0.3)
+    result = detection.suppress(boxes.boxes, boxes.scores, boxes.labels)
+    found = boxes.take(result.kept)
+    right = detection.match(found, made.boxes, made.labels).right
+    page.get_by_text(f"{right} of {len(made.labels)} things found").wait_for()
+    expect(scene(page).locator("rect.box.right")).to_have_count(right)
+
+    step(page, "Grid")
+    page.get_by_text("3 × (5 + 9) = 42 channels").wait_for()
+    picture = page.get_by_role("application", name="under a grid of 10 by 10 cells")
+    expect(picture.locator("rect.anchor.box")).to_have_count(3)
+    frame = picture.bounding_box()
+    assert frame
+    picture.click(position={"x": frame["width"] * 0.35, "y": frame["height"] * 0.65})  # column 3, row 6 of 10
+    page.get_by_text("Row 6, column 3 and its anchors.").wait_for()
+
+    step(page, "Decode")
+    start = said.scores.argmax() // (10 * 10)  # the grid keeps the anchor of the best box
+    page.get_by_text(f"Row 6, column 3, anchor {start + 1}").wait_for()
+    place = (int(start), 6, 3)
+    page.get_by_text(f"centre x {said.centres[place][0]:.1f} px").wait_for()
+    page.get_by_role("application", name="and the box it tells of").focus()
+    page.keyboard.press("ArrowRight")
+    place = (int(said.scores[:, 6, 4].argmax()), 6, 4)
+    page.get_by_text(f"Row 6, column 4, anchor {place[0] + 1}").wait_for()
+    page.get_by_text(f"centre x {said.centres[place][0]:.1f} px").wait_for()
+
+    step(page, "Suppression")
+    page.get_by_text(f"Decision 1 of {len(result.steps)}").wait_for()
+    if len(result.steps) > 1:
+        page.get_by_role("button", name="Next").click()
+        page.get_by_text(f"Decision 2 of {len(result.steps)}").wait_for()
+
+
+def test_a_box_tells_its_numbers_and_a_click_asks_why(visit):
+    page = visit("/detection", width=390, theme="dark")
+    picture = scene(page)
+    picture.scroll_into_view_if_needed()
+    expect(picture.locator("rect.box.right").first).to_be_visible()
+    picture.focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text(re.compile(r"\d+ × \d+ px, from anchor \d, row \d, column \d")).wait_for()
+    page.get_by_text(re.compile(r"Why is there")).wait_for()  # the box that the key stopped at is the one in question
+    expect(page.get_by_text("Asked for:")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_another_scene_is_drawn_at_once(visit):
+    page = visit("/detection")
+    before = scene(page).get_attribute("data-ready")
+    page.get_by_role("button", name="Another scene").click()
+    expect(scene(page)).not_to_have_attribute("data-ready", before or "")

@@ -1,0 +1,198 @@
+"""The tab "Benchmark here" in Streamlit's own test harness, on LeNet-5."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from explorer import benchmark, catalogue, jobs, models, storage
+from explorer.benchmark import Plan, Settings, store
+from pages.shared.performance import benchmark_here, benchmark_plan, benchmark_results
+
+PATIENCE = 120
+
+
+def page():
+    """A page with nothing but this tab, about LeNet-5."""
+    import streamlit as st
+
+    from pages.shared import blocks, selection
+    from pages.shared.performance import benchmark_here
+
+    if "begun" not in st.session_state:
+        st.session_state["begun"] = True
+        selection.change(network="lenet5", device="cpu")
+    with blocks.kindly():
+        benchmark_here.draw()
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path, monkeypatch):
+    monkeypatch.setenv(storage.VARIABLE, str(tmp_path))
+    # Nothing of the page but what belongs to this tab: the sidebar needs the whole app around it.
+    monkeypatch.setattr(benchmark_here.cache, "network", lambda: models.load("lenet5", "random", "cpu"))
+    finish()
+    yield
+    finish()
+
+
+def finish():
+    job = jobs.find("benchmark")
+    if job is not None:
+        job.stop()
+        assert job.wait(PATIENCE)
+
+
+def opened() -> AppTest:
+    app = AppTest.from_function(page, default_timeout=PATIENCE).run()
+    assert not app.exception
+    return app
+
+
+def shown(app) -> str:
+    return "\n".join(each.value for each in (*app.markdown, *app.caption, *app.info, *app.warning))
+
+
+def button(app, label):
+    return next(each for each in app.button if each.label.startswith(label))
+
+
+def test_it_opens_with_a_number_and_does_not_measure_it_again():
+    app = opened()
+    (kept,) = store.all()
+    assert kept.result.slug == "lenet5"
+    assert f"{kept.result.images_per_second:.3g} images a second" in shown(app)
+    assert app.dataframe[0].value["median ms"].tolist() == [kept.result.median_ms]
+    app.run()
+    assert len(store.all()) == 1
+
+
+def test_a_plan_is_measured_in_the_background_and_what_came_out_is_shown():
+    app = opened()
+    app.multiselect(key="benchmark-networks").set_value(["lenet5"])
+    app.slider(key="benchmark-seconds").set_value(0.5)
+    app.run()
+    button(app, "Measure: 2 measurements").click().run()
+    assert not app.exception
+    job = jobs.find("benchmark")
+    assert job.wait(PATIENCE)
+    app.run()
+    assert len(store.all()) == 3
+    rows = app.dataframe[0].value
+    assert rows["batch"].tolist() == [8, 1]
+    assert np.isnan(rows["before ms"][0])
+    assert rows["before ms"][1] == store.all()[0].result.median_ms
+    assert set(rows["machine"]) == {"this one"}
+
+
+def test_a_plan_that_was_killed_is_offered_again_and_only_the_rest_is_measured():
+    plan = Plan(("lenet5",), (1, 2, 4), device="cpu", seconds=0.01)
+    run = store.begin(plan.to_json())
+    model = models.load("lenet5", "random", "cpu")
+    store.add(benchmark.measure(model, 2, passes=2), run)
+    app = opened()
+    assert "interrupted after 1 of 3 measurements" in shown(app)
+    button(app, "Continue").click().run()
+    assert jobs.find("benchmark").wait(PATIENCE)
+    app.run()
+    assert "interrupted" not in shown(app)
+    assert [kept.result.batch_size for kept in store.of_run(run)] == [2, 1, 4]
+
+
+def test_leaving_a_plan_keeps_its_results():
+    run = store.begin(Plan(("lenet5",), (1, 2), device="cpu").to_json())
+    model = models.load("lenet5", "random", "cpu")
+    store.add(benchmark.measure(model, passes=2), run)
+    app = opened()
+    button(app, "Leave it").click().run()
+    assert "interrupted" not in shown(app)
+    assert len(store.of_run(run)) == 1
+
+
+def test_nothing_chosen_is_said_and_cannot_be_started():
+    app = opened()
+    app.multiselect(key="benchmark-networks").set_value([]).run()
+    assert button(app, "Measure").disabled
+    assert "Choose at least one network" in shown(app)
+
+
+def test_what_the_device_does_not_do_is_grey_with_its_reason(monkeypatch):
+    monkeypatch.setattr(benchmark, "unavailable", lambda device: {"fp16": "fp16 is emulated.", "compiled": "No g++."})
+    app = opened()
+    half, compiled = app.checkbox(key="benchmark-fp16"), app.checkbox(key="benchmark-compiled")
+    assert half.disabled
+    assert "emulated" in half.help
+    assert compiled.disabled
+    assert "No g++" in compiled.help
+    assert not app.checkbox(key="benchmark-bf16").disabled
+
+
+def test_what_could_not_be_measured_is_said_with_its_reason(monkeypatch):
+    monkeypatch.setattr(benchmark.measuring.machine, "memory_left", lambda device: 10)
+    app = opened()
+    app.multiselect(key="benchmark-networks").set_value(["lenet5"]).run()
+    button(app, "Measure: 2").click().run()
+    assert jobs.find("benchmark").wait(PATIENCE)
+    app.run()
+    assert "1 of the last plan could not be measured" in shown(app)
+    assert "choose a smaller batch" in shown(app)
+
+
+def test_other_machines_are_marked_and_deleting_asks_first():
+    app = opened()
+    (kept,) = store.all()
+    old = dataclasses.replace(kept.result.fingerprint, torch="1.0.0")
+    store.add(dataclasses.replace(kept.result, fingerprint=old))
+    app.run()
+    app.selectbox(key="benchmark-shown").set_value("all").run()
+    assert app.dataframe[0].value["machine"].tolist() == ["another: torch 1.0.0", "this one"]
+    assert "their times do not compare" in shown(app)
+    assert len(store.all()) == 2
+    app.button(key="benchmark-forget").click().run()
+    assert not app.exception
+    assert store.all() == ()
+    assert not app.dataframe
+
+
+def test_both_charts_and_the_layers_are_drawn():
+    app = opened()
+    app.segmented_control(key="benchmark-view").set_value("throughput").run()
+    assert not app.exception
+    assert "One batch size makes points" in shown(app)
+    app.toggle(key="benchmark-layers").set_value(True).run()
+    assert not app.exception
+    assert "slowest of" in shown(app)
+    assert not app.warning
+
+
+def test_the_code_runs_and_measures_the_selected_network(capsys):
+    exec(benchmark_here.lines("lenet5"), {})
+    out = capsys.readouterr().out
+    assert benchmark.fingerprint(models.load("lenet5", "random", "cpu").device).words in out
+
+
+def test_a_change_is_told_against_the_one_before_of_the_same_question():
+    title = catalogue.get("lenet5").title
+    machine = benchmark.Fingerprint("CPU", "x", 1, 0, "Linux", "3", "2", "0")
+    for median, settings in ((10.0, Settings()), (99.0, Settings(batch_size=8)), (5.0, Settings())):
+        times = np.array([median])
+        store.add(benchmark.Benchmark("lenet5", title, "random", 32, settings, times, 3, None, machine))
+    rows = benchmark_results.table(store.all(), store.all(), machine)
+    assert rows["change %"].tolist()[0] == pytest.approx(-50)
+    assert rows["change %"].isna().tolist() == [False, True, True]
+
+
+def test_the_progress_says_what_it_is_at():
+    class Fake:
+        stopping, state, ahead, seconds_left = False, "waiting", 2, 12.0
+        progress = jobs.Progress(1, 4, "1 of 4: LeNet-5")
+
+    job = Fake()
+    assert benchmark_plan.at(job) == "Waiting: 2 other jobs on this machine first"
+    job.state = "running"
+    assert benchmark_plan.at(job) == "1 of 4\\: LeNet-5; about 12 s left"
+    job.stopping = True
+    assert benchmark_plan.at(job).startswith("Stopping")
