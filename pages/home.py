@@ -66,10 +66,26 @@ if st.session_state.pop("_open", ""):
 
 st.subheader("Start with a question")
 for column, (stem, question, about) in zip(
-    st.columns(2),
+    [*st.columns(2), *st.columns(2), *st.columns(2)],
     (
         ("feature_maps", "What does every layer answer?", "All channels of any layer on one sheet, on your photo."),
         ("attribution", "Why this class?", "Where the network found evidence for any class you ask about."),
+        (
+            "convolution",
+            "How is one number computed?",
+            "A sum of products, by hand and in this network, down to the pixels.",
+        ),
+        (
+            "performance",
+            "Which network should I take?",
+            "What each costs and buys, also on this machine and your photos.",
+        ),
+        ("detection", "How does it find several things?", "A YOLO, step by step, from a grid of numbers to boxes."),
+        (
+            "transfer_learning",
+            "Can it learn my own classes?",
+            "Drop in a ZIP of folders, train, and use it on every page.",
+        ),
     ),
     strict=True,
 ):

@@ -27,7 +27,7 @@ from explorer.detection.scenes import CLASSES, Scene, make
 from explorer.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 WEIGHTS = Path(__file__).parents[1] / "assets" / "weights" / "yolo_scenes.safetensors"
-PLAIN, VARIED = 3300, (600, 700, 400)  # steps with plain scenes, then rounds with varied ones
+PLAIN, VARIED = 3300, (600, 700, 400, 1600)  # steps with plain scenes, then rounds with varied ones
 BATCH = 16
 PEAK_RATE, VARIED_RATE = 2e-3, 1e-3
 WARM_UP, COSINE, FALL = 200, 4500, 2200  # steps: see `learning_rate`

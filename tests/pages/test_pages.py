@@ -15,7 +15,8 @@ from explorer import catalogue
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("home", "feature_maps", "attribution")
-ALL_PAGES = (*PAGES, "architectures", "convolution", "receptive_field")
+_TASKS = ("performance", "detection", "segmentation", "transfer_learning")
+ALL_PAGES = (*PAGES, "architectures", "convolution", "receptive_field", *_TASKS)
 
 
 def opened(page: str = "home", **query: str) -> AppTest:
