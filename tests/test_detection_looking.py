@@ -17,7 +17,7 @@ from explorer.weight_files import WeightsUnavailable
 from tests.conftest import wrapped
 from tests.test_capture import hooks
 
-LEAST = 0.84  # of mAP@0.5; on 500 other scenes it is 0.892
+LEAST = 0.90  # of mAP@0.5; on 500 other scenes it is 0.928
 
 
 @pytest.fixture(scope="module")

@@ -383,7 +383,7 @@ _YOLO_SCENES = Architecture(
         name="scenes",
         package="",
         file="yolo_scenes.safetensors",
-        sha256="5ad8c9116532093241ca48a8c0c175a5d09d9a585425a437c360bccb3cb90ae2",
+        sha256="53dae60593195897f240bd945914ddf10464cb5e51a71f78f3c9b65f80e787f4",
         preprocessing=Preprocessing(resize=160, crop=160),
         source="Trained by this project on scenes made from seeds; recipe in assets/weights/yolo_scenes.md",
     ),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = {
     "auto": "Best available",
-    "bundled": "ImageNet, included",
+    "bundled": "Included",
     "pretrained": "ImageNet, from torchvision",
     "random": "Random",
 }
