@@ -105,7 +105,8 @@ def _one(slug: str, method: str) -> None:
     activations.layers(model)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if method:
-        options: dict[str, Any] = {"channels": 32} if method in MANY else {}  # the peak is that of a batch, however many there are
+        # The peak is that of a batch, however many channels are asked.
+        options: dict[str, Any] = {"channels": 32} if method in MANY else {}
         attribution.attribute(model, photo, method, TARGET, **options)
     else:
         with torch.inference_mode():

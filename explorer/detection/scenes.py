@@ -175,7 +175,7 @@ def _ink(label: int, random: np.random.Generator, held_out: bool, varied: bool) 
     scale = size / max(large.size)
     fitted = (max(2, round(large.width * scale)), max(2, round(large.height * scale)))
     small = np.asarray(large.resize(fitted, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC))
-    return small.astype(np.float32) / 255
+    return small.astype(np.float32) / np.float32(255)
 
 
 def _digit(digit: int, random: np.random.Generator, held_out: bool, varied: bool) -> Image.Image:
