@@ -11,6 +11,8 @@ picture, model = blocks.subject()
 
 if "attribution-tab" not in st.session_state and "_attribution_tab" in st.session_state:
     st.session_state["attribution-tab"] = st.session_state["_attribution_tab"]  # a widget's state goes with its page
+if selection.by_link():
+    st.session_state["attribution-tab"] = "One map"  # what a link describes
 single, several, trusted, listening, changed = st.tabs(
     ["One map", "Grid", "Trust", "Attention", "Intervene"], key="attribution-tab", on_change="rerun"
 )

@@ -257,6 +257,11 @@ def _only_a_fragment() -> bool:
     return context is not None and bool(context.fragment_ids_this_run)
 
 
+def by_link() -> bool:
+    """Whether this run is the first one of a page that was opened by a link with a view in it."""
+    return bool(st.session_state.get("_entered")) and bool(st.query_params)
+
+
 def write_link(in_fragment: bool = False) -> None:
     """Puts the selection into the URL, so that copying the address copies the view.
 

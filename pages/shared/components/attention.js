@@ -15,6 +15,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const row = (n = layer()) => n * Q + query() + first;               // of this layer's table, for this query
   const share = (patch, n = layer()) => signed ? blobs.levels[row(n) * P + patch] / 127.5 - 1
     : blobs.levels[row(n) * P + patch] / 255 * blobs.top[row(n)];
+  const rest = (value) => (value < .1 ? +(100 - +(100 * value).toPrecision(2)).toFixed(2) : Math.round(100 * (1 - value))) + ' %';  // as precise as what is taken off it
   const percent = (value) => value < 1e-4 ? (value > 0 ? 'below 0.01 %' : '0 %')
     : (value >= .0995 ? String(Math.round(100 * value)) : String(+(100 * value).toPrecision(2))) + ' %';
   const cosine = (value) => value.toFixed(2).replace('-', '\u2212').replace(/^\u2212(0\.00)$/, '$1');
@@ -121,11 +122,11 @@ export default function ({data, parentElement: root, setTriggerValue}) {
       more = 'Cosine between what the network adds to a patch to say where it is. The photo plays no part.';
     } else if (mode === 'rollout') {
       const own = percent(blobs.classToken[r]);
-      said = q < 0 ? `${name}, the class token: ${own} of it leads back to the class token of the input, ${percent(1 - blobs.classToken[r])} to the patches.`
+      said = q < 0 ? `${name}, the class token: ${own} of it leads back to the class token of the input, ${rest(blobs.classToken[r])} to the patches.`
         : `${name}, ${place(q)}: ${own} of it leads back to the class token, ${percent(blobs.near[r])} to its own 3 \u00d7 3 patches.`;
       more = (q < 0 ? '' : `Mean distance ${blobs.distance[r].toFixed(0)} px. `) + `Spread as widely as ${blobs.spread[r].toFixed(0)} of ${T} even shares.`;
     } else {
-      said = q < 0 ? `${name}, from the class token: ${percent(blobs.classToken[r])} stays with itself, ${percent(1 - blobs.classToken[r])} goes to the patches.`
+      said = q < 0 ? `${name}, from the class token: ${percent(blobs.classToken[r])} stays with itself, ${rest(blobs.classToken[r])} goes to the patches.`
         : `${name}, from ${place(q)}: ${percent(blobs.classToken[r])} goes to the class token, ${percent(blobs.near[r])} to its own 3 \u00d7 3 patches`
           + (isNaN(blobs.distance[r]) ? '.' : `, mean distance ${blobs.distance[r].toFixed(0)} px.`);
       more = wide();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -204,7 +204,7 @@ def _matrix(found: Agreements, names: list[str], kind: str) -> None:
     chance = 100 * found.share / (2 - found.share)
     st.caption(
         f"Ranks of all pixels: 1 the same order, 0 none. By chance the best {100 * found.share:.0f} % overlap to "
-        f"{chance:.0f} %. {' '.join(found.notes).replace(' x ', ' × ')} {kin}"
+        f"{chance:.0f} %. {' '.join(_brief(found.notes)).replace(' x ', ' × ')} {kin}"
     )
 
 
@@ -227,3 +227,9 @@ def _table(found: Agreements, names: list[str], kind: str, *, overlap: bool) -> 
         label=f"Agreement of {kind}: {what}",
         hint="Point at a number to read it in words.",
     )
+
+
+def _brief(notes: Sequence[str]) -> list[str]:
+    """The notes, those that say the same of another pair only once."""
+    found = {note.split(" at ")[0]: note for note in reversed(notes)}
+    return list(reversed(found.values()))

@@ -53,7 +53,9 @@ def draw(picture: Picture, model: Model) -> None:
         st.caption(_UNTRAINED[mode])
     st.caption(_EXPLANATIONS[mode])
     blocks.caption(model, _MODES[mode], f"{depth} blocks", f"{header['tokens']} tokens", seconds=seconds)
-    st.code(lines(mode, options), language="python")
+    with st.expander("Code for this view", icon=":material/code:"):
+        st.caption("For a loaded `model` and an opened `photo`.")
+        st.code(lines(mode, options), language="python")
     selection.write_link(in_fragment=True)
 
 

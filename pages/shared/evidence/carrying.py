@@ -66,7 +66,7 @@ def offered(model: Model, picture: Picture, layer: str, target: int, pace: float
         found, seconds = result
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(plain(found.sentence))
-            if found.channels:
+            if found.channels and not _off(model, layer, found):
                 st.button(
                     "Switch these off",
                     key="intervene-carriers",
@@ -81,6 +81,11 @@ def offered(model: Model, picture: Picture, layer: str, target: int, pace: float
     go = offer(LongRun("intervene-find", question, label, passes, passes * pace * behind, compute, show))
     if go is not None:
         go()
+
+
+def _off(model: Model, layer: str, found: Carriers) -> bool:
+    """Whether just these channels of the layer are off already."""
+    return (layer, found.channels, 0.0, "channels") in changes.made(model, ())
 
 
 def _switch_off(model: Model, layer: str, found: Carriers) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PASSES = 137
 """Of deletion and insertion with three random maps: the photo, nothing of it, and 5 times 27 steps between."""
-_MARGIN = 0.01  # of an area: less is no difference
+_MARGIN, _CLEAR = 0.01, 0.05  # of an area: less is no difference; less is a small one
 _STAGES, _DRAWS = 6, 3
 _COPY = 0.2  # seconds to draw random weights and to list a copy's layers
 
@@ -58,7 +58,11 @@ def _curves(asked: Asked, curves: Curves, seconds: float) -> None:
         (False, True): "Better than chance when pixels come, not when they are deleted",
         (False, False): "No better than chance",
     }[faster, sooner]
-    st.markdown(f"**{lead}.** {plain(curves.sentence)} {plain(curves.insertion_sentence)}")
+    gap = min(curves.random_deletion.area - curves.deletion.area, curves.insertion.area - curves.random_insertion.area)
+    if faster and sooner and gap < _CLEAR:
+        lead = f"A little {lead[0].lower()}{lead[1:]}"
+    st.markdown(f"**{lead}.** {plain(curves.verdict)}")
+    st.markdown(f"{plain(curves.sentence)} {plain(curves.insertion_sentence)}")
     left, right = st.columns([6, 5], gap="large")
     with left:
         st.plotly_chart(figures.worth(curves), key="trust-worth-figure", config={"displayModeBar": False})
@@ -77,7 +81,7 @@ def _curves(asked: Asked, curves: Curves, seconds: float) -> None:
             randomInsertion=curves.random_insertion.probability.astype("float32"),
         )
     st.caption(
-        f"{plain(curves.verdict)} Deleted pixels show a blurred photo (Petsiuk et al. 2018, with one blur for both "
+        "Deleted pixels show a blurred photo (Petsiuk et al. 2018, with one blur for both "
         "curves and random maps beside them)."
     )
     blocks.caption(asked.model, "deletion and insertion", f"{PASSES} passes", seconds=seconds)

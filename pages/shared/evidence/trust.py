@@ -35,7 +35,7 @@ def draw(model: Model, picture: Picture, found: Attribution) -> None:
         picture: the photo.
         found: the map whose trustworthiness is asked for.
     """
-    st.markdown("A map can look right and mean little. Five questions tell how far to trust this one.")
+    st.markdown("A map can look right and mean little. Six questions tell how far to trust this one.")
     asked = Asked(model, picture, found, pace(model, picture))
     if not model.weights.trained:
         st.caption("This network has random weights: there is nothing in its map to trust, and the numbers show that.")
