@@ -54,7 +54,7 @@ def test_first_request_to_a_fresh_server_may_be_a_deep_link(visit, tmp_path):
         settled(page)
         expect(page.get_by_role("heading", name="Why this class?")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.get_by_test_id("stTopNavLink")).to_have_count(6)
+        expect(page.get_by_test_id("stTopNavLink")).to_have_count(10)
         expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(re.compile("Lite1"))
         assert "cup" in page.get_by_role("combobox", name=re.compile("Class")).input_value()
         for part in ("image=coffee", "network=efficientnet_lite1", "layer=features.5", "class=968"):
@@ -271,7 +271,7 @@ def test_signed_evidence_and_the_numbers(visit):
     heat_ready(page, "features.8|281|False")
     page.get_by_role("radio", name="For and against").click()
     heat_ready(page, "features.8|281|True")
-    page.get_by_text("The map's own numbers").click()
+    page.get_by_text("The map's own numbers", exact=True).click()
     expect(page.locator(".js-plotly-plot")).to_be_visible()
 
 
