@@ -100,10 +100,41 @@ def reliability(found: Reliability) -> go.Figure:
         hovertemplate="confidence %{customdata[0]:.1%}, accuracy %{y:.1%}: %{customdata[1]:,} pictures<extra></extra>",
         showlegend=False,
     )
+    _gaps(figure, found, filled)
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": _LINE, "dash": "dot"}, hoverinfo="skip", showlegend=False
     )
-    return _shares(figure, "accuracy")
+    _shares(figure, "accuracy")
+    return figure.update_yaxes(range=[-0.05, 1.05])  # whole dots at 0 and at 1
+
+
+def _gaps(figure: go.Figure, found: Reliability, filled: np.ndarray) -> None:
+    """A dot for each bin, which is seen at accuracy 0, too, larger for more pictures; its gap to the diagonal."""
+    sure, right, count = found.confidence[filled], found.accuracy[filled], found.count[filled]
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for across, up in zip(sure, right, strict=True):
+        x += [float(across), float(across), None]
+        y += [float(up), float(across), None]
+    figure.add_scatter(
+        x=x, y=y, mode="lines", line={"color": _FIVE, "width": 2}, hoverinfo="skip", showlegend=False, name="gap"
+    )
+    figure.add_scatter(
+        x=sure,
+        y=right,
+        mode="markers",
+        name="bins",
+        marker={
+            "color": _FIVE,
+            "opacity": 1,
+            "size": 7 + 9 * np.sqrt(count / max(count.max(initial=1), 1)),
+            "line": {"width": 1, "color": "#ffffff"},
+        },
+        customdata=count,
+        hovertemplate="confidence %{x:.1%}, accuracy %{y:.1%}: %{customdata:,} pictures<extra></extra>",
+        showlegend=False,
+        cliponaxis=False,
+    )
 
 
 def confidence(values: np.ndarray, bins: int) -> go.Figure:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from explorer.performance.metrics import Metric
+    from explorer.performance.placing import Name
     from explorer.performance.views import Axis, View
 
 _FADED = "rgba(128,128,136,0.55)"
@@ -54,7 +55,7 @@ def chart(
         figure.add_trace(_claims(view, shown))
     figure.add_trace(_ring(view, shown, chosen))
     for name in view.names:
-        figure.add_annotation(_name(view, name.index, name.text, name.right, name.up, ink))
+        figure.add_annotation(_name(view, name, ink))
     figure.update_xaxes(**_axis(view.x, ink))
     figure.update_yaxes(**_axis(view.y, ink))
     top = 10 if view.colour is None else 62  # room for the bar of colours
@@ -213,21 +214,23 @@ def _claims(view: View, shown: pd.DataFrame) -> go.Scatter:
     )
 
 
-def _name(view: View, dot: int, text: str, right: float, up: float, ink: str) -> dict[str, Any]:
+def _name(view: View, name: Name, ink: str) -> dict[str, Any]:
     # An annotation lies at the logarithm of its place where the axis is logarithmic.
     x, y = (
-        float(np.log10(value[dot])) if axis.log else float(value[dot])
+        float(np.log10(value[name.index])) if axis.log else float(value[name.index])
         for axis, value in ((view.x, view.across), (view.y, view.up))
     )
-    return {
-        "x": x,
-        "y": y,
-        "xshift": right,
-        "yshift": up,
-        "text": text,
-        "showarrow": False,
-        "font": {"size": 12, "color": ink or None},
-    }
+    where: dict[str, Any] = {"showarrow": False, "xshift": name.right, "yshift": name.up}
+    if name.led:
+        where = {
+            "showarrow": True,
+            "ax": name.right,
+            "ay": -name.up,
+            "arrowhead": 0,
+            "arrowwidth": 1,
+            "arrowcolor": _FADED,
+        }
+    return {"x": x, "y": y, "text": name.text, "font": {"size": 12, "color": ink or None}, **where}
 
 
 def _card(row: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ _SERIES = re.compile(r"_bn$|_v2_|_[xy]_|_(?:14|16|32)$")
 RING = 9.0
 """Pixels by which the ring of the chosen network is wider than its dot."""
 _MARGIN = 0.06  # of the axis, beyond the outermost dots
+_LEAST_POINTS = 2.0  # percentage points on an axis of accuracies: less would make a mountain of a tenth
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,15 @@ def view(
         else shown[colour].to_numpy(dtype=float, na_value=np.nan) / METRICS[colour].scale,
         colour=METRICS.get(colour),
         rows=rows,
-        names=place(spots, diameter + RING * (slugs == chosen), list(shown["network"]), order, (width, height), drawn),
+        names=place(
+            spots,
+            diameter + RING * (slugs == chosen),
+            list(shown["network"]),
+            order,
+            (width, height),
+            drawn,
+            must={i for i in order if i in front or slugs[i] == chosen},
+        ),
         lines=lines,
         versions=versions,
         front=front,
@@ -174,6 +183,9 @@ def _axis(metric: Metric, log: bool, values: list[float]) -> Axis:
     log = log and min(values, default=1.0) > 0
     turned = np.log10(values) if log else np.array(values)
     low, high = (float(turned.min()), float(turned.max())) if len(turned) else (0.0, 1.0)
+    if metric.unit == "%" and not log:
+        short = max(0.0, _LEAST_POINTS - (high - low)) / 2
+        low, high = low - short, high + short
     margin = _MARGIN * (high - low) or 0.5
     return Axis(metric, log, (low - margin, high + margin))
 

@@ -7,7 +7,9 @@ import re
 
 
 def percent(probability: float) -> str:
-    """A probability: 41 %, 3.2 %, below 0.1 %."""
+    """A probability: 41 %, 3.2 %, below 0.1 %, 0 %."""
+    if probability == 0:
+        return "0 %"
     if probability < 0.001:
         return "below 0.1 %"
     return f"{100 * probability:.{0 if probability >= 0.0995 else 1}f} %"

@@ -85,7 +85,7 @@ def test_a_zip_is_labelled_by_its_folders_and_can_be_corrected(packed):
             for place in range(2):
                 photo = images.open_image(archive.read(f"{file}{place}.png"))
                 right.append(predict.top_k(model, photo)[0].index in targets)
-    assert f"{np.mean(right):.0%}".replace("%", " %") + " of 4 photos" in text
+    assert f"**{np.sum(right)} of 4 photos**" in text
     assert "1 of 3 not known" in "\n".join(each.label for each in app.expander)
     assert "expected calibration error" in text
 
@@ -150,7 +150,7 @@ def test_at_scale_opens_with_an_example_and_a_command_that_the_program_understan
     from explorer.evaluate.__main__ import _plan
 
     words = app.code[0].value.replace("\\\n", "").split()
-    assert words[:3] == ["python", "-m", "explorer.evaluate"]
+    assert words[:3] == [at_scale.python(), "-m", "explorer.evaluate"]
     plan = _plan(words[3:])
     assert plan.models == my_photos.NETWORKS
     assert plan.out.parent == storage.folder("evaluations")

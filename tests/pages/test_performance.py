@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer import performance
+from explorer import catalogue, performance
 from pages.shared.performance import choices, measured
 from tests.pages.test_pages import captions, opened, read
 
@@ -55,7 +55,7 @@ def test_it_opens_with_the_guides_ten_its_figures_and_a_note_for_each_that_diffe
     noted = [claim for claim in performance.claims() if claim.note]
     for number, claim in enumerate(noted, start=1):
         assert f"{number}. **{claim.what}**, {claim.printed}: {claim.note}" in text
-    assert "**MobileNetV2**, **EfficientNet-B0**, **ResNet-50**, **ConvNeXt-Tiny**" in text
+    assert "**ConvNeXt-Tiny**, **ResNet-50**, **EfficientNet-B0**, **MobileNetV2**" in text
     assert "Not drawn, for want of Parameters or Top-1: LeNet-5." in captions(app)
 
 
@@ -99,8 +99,23 @@ def test_without_measurements_macs_stand_in_for_latency_and_a_button_leads_to_th
     assert "None of these has been measured on this device yet" in app.info[0].value
     assert len(shown(app)) == performance.table()["slug"].nunique()
     assert "MACs" in " ".join(read(each.value) for each in app.markdown)
-    next(button for button in app.button if button.label == "Measure these").click().run()
+    assert app.button(key="performance-measure").label == "Measure the 10 smallest of these"
+    app.button(key="performance-measure").click().run()
     assert app.session_state["performance-tab"] == "Benchmark here"
+    table = performance.table()
+    smallest = table[table["loaded"]].sort_values("macs")["slug"].head(10)
+    assert app.session_state["benchmark-networks"] == list(smallest)
+    assert set(smallest) <= set(catalogue.titles())
+    assert app.session_state["benchmark-batches"] == [1]
+
+
+def test_measured_are_those_of_the_view_whatever_their_speed(app):
+    preset(app, "Fits my latency")
+    app.multiselect(key="perf-families").set_value(["ViT"]).run()
+    assert app.button(key="performance-measure").label == "Measure these"
+    app.button(key="performance-measure").click().run()
+    table = performance.table()
+    assert set(app.session_state["benchmark-networks"]) == set(table.loc[table["family"] == "ViT", "slug"])
 
 
 def test_what_was_measured_here_is_the_latency(monkeypatch):
@@ -111,6 +126,10 @@ def test_what_was_measured_here_is_the_latency(monkeypatch):
     networks = performance.table()["slug"].nunique()
     assert f"{networks - 3} of {networks} networks have no latency" in app.info[0].value
     assert shown(app) == ["ResNet-18", "MobileNetV2"]
+    text = "\n".join(read(each.value) for each in app.markdown)
+    assert (
+        "**2 measured networks answer one image within 50 ms** on this device; 1 of the measured ones is slower" in text
+    )
     assert list(app.dataframe[0].value["latency, ms"]) == [21.5, 9.0]
     monkeypatch.setattr("explorer.benchmark.latencies", measured.latencies)
     names: dict[str, pd.DataFrame] = {}
@@ -141,7 +160,9 @@ def test_the_code_gives_what_is_shown(app, steps):
     assert list(names["shown"]["network"]) == shown(app)
     front = next((each.value for each in app.markdown if each.value.startswith("On the Pareto front")), "")
     if "front" in names and len(names["front"]) > 1:
-        for title in list(dict.fromkeys(names["front"].sort_values(app.selectbox(key="perf-x").value)["network"]))[:8]:
+        up = app.selectbox(key="perf-y").value
+        best = names["front"].sort_values(up, ascending=performance.METRICS[up].better < 0)
+        for title in list(dict.fromkeys(best["network"]))[:8]:
             assert f"**{title}**" in read(front)
     else:
         assert not front

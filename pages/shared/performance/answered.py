@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +12,10 @@ from pages.shared.controls import kept_choice
 from pages.shared.text import percent, plain
 
 if TYPE_CHECKING:
-    from explorer.answers import Answers
+    from explorer.answers import Accuracy, Answers
 
 _PLAIN = {"displayModeBar": False}
+_COUNTED = 100  # labelled pictures; fewer are told as a count, not in percent
 _FEW = 30  # labelled pictures; below that the bins of a calibration hold one or two each
 
 
@@ -43,20 +44,32 @@ def accuracy(answers: Answers, key: str) -> None:
         return
     best = max(first, key=lambda each: each.hits)
     known = int(answers.labelled.sum())
-    alike = all(each.hits == best.hits for each in first)
-    who = "All are right equally often" if alike else f"{plain(best.network)} is right most often"
-    st.markdown(
-        f"##### How often are they right?\n\n**{who}: {percent(best.share)} of "
-        f"{_photos(known)}** (between {percent(best.low)} and {percent(best.high)} in 95 cases of 100)."
-        if len(first) > 1
-        else f"##### How often is it right?\n\n**{percent(best.share)} of {_photos(known)}** (between "
-        f"{percent(best.low)} and {percent(best.high)} in 95 cases of 100)."
-    )
+    title = "How often are they right?" if len(first) > 1 else "How often is it right?"
+    between = f"95 % interval {_between(best.low, best.high)}"
+    st.markdown(f"##### {title}\n\n**{_right(first)}** ({between}).".replace(" %", "\u00a0%"))
     st.plotly_chart(figures.accuracy(first, five), key=f"{key}-accuracy", config=_PLAIN)
     st.caption(
         f"Over {_photos(known)} whose folder names a class. Bars: 95 % interval (Wilson). Top-5: one of the five "
         "best answers is right."
     )
+
+
+def _right(found: Sequence[Accuracy]) -> str:
+    """How often the best network is right; few photos are counted, since percent would promise too much."""
+    best = max(found, key=lambda each: each.hits)
+    if not best.hits:
+        return f"None of {_photos(best.of)} is named rightly" + (" by any network" if len(found) > 1 else "")
+    share = (
+        f"{best.hits} of {_photos(best.of)}" if best.of < _COUNTED else f"{percent(best.share)} of {_photos(best.of)}"
+    )
+    if len(found) == 1:
+        return share
+    alike = all(each.hits == best.hits for each in found)
+    return f"{'All are right equally often' if alike else f'{plain(best.network)} is right most often'}: {share}"
+
+
+def _between(low: float, high: float) -> str:
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
 def disputed(answers: Answers, key: str, picture: Callable[[int], bytes], choose: Callable[[int], None]) -> None:
@@ -102,9 +115,10 @@ def _said(answers: Answers, place: int) -> None:
     right = answers.targets[place]
     for network, title in enumerate(answers.networks):
         best = int(answers.top[place, network, 0])
-        mark = "" if not right else " :material/check:" if best in right else " :material/close:"
+        # Before the name: behind it, a narrow column would put the mark on a line of its own.
+        mark = "" if not right else ":material/check:\u00a0" if best in right else ":material/close:\u00a0"
         sure = percent(float(answers.probability[place, network, 0]))
-        lines.append(f"{plain(title)}: {plain(answers.classes[best])} {sure}{mark}")
+        lines.append(f"{mark}{plain(title)}: {plain(answers.classes[best])} {sure}")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
 
 
@@ -146,8 +160,8 @@ def calibration(answers: Answers, key: str) -> None:
     st.caption(
         f"{plain(answers.networks[place])}: expected calibration error {100 * found.error:.1f} % over "
         f"{_photos(found.pictures)}, {BINS} bins (Guo et al. 2017); on average {100 * abs(found.bias):.1f} points "
-        f"{way}. On the dotted line a network is right as often as it is sure."
-        + (" So few photos say little about it." if found.pictures < _FEW else "")
+        f"{way}. Each dot is a bin, its line the gap to the dotted diagonal, on which a network is right as often as "
+        "it is sure." + (" So few photos say little about it." if found.pictures < _FEW else "")
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _KEY = "at-scale"
 _KEPT = "_at_scale_uploaded"
 _EXAMPLE = "The samples, as an example"
+_APP = Path(__file__).parents[3]
 _LISTED = 100  # rows of the list of disagreements
 
 
@@ -43,10 +46,11 @@ def draw() -> None:
     slugs = my_photos.networks(_KEY)
     cluster = kept_choice("Where", f"{_KEY}-where", {"": "One machine", "local": "A cluster, with Ray"})
     if slugs:
-        st.code(command(slugs, ray=bool(cluster)), language="bash")
+        st.code(command(slugs, ray=bool(cluster)), language="bash", wrap_lines=True)
         st.caption(
-            "A picture's label is the name of the folder it lies in; pictures that cannot be read are listed with the "
-            "reason. "
+            f"Run it in the app's folder, {plain(str(_APP))}, with the app's own Python. `DIR` is the folder of "
+            "pictures; a picture's label is the name of the folder that it lies in, one for each class. Pictures that "
+            "cannot be read are listed with the reason. "
             + ("Needs `pip install 'ray[data]'`; " if cluster else "")
             + (
                 "`--ray local` makes this machine a cluster, an address joins one whose nodes see the folder."
@@ -63,8 +67,19 @@ def draw() -> None:
 def command(slugs: Sequence[str], *, ray: bool = False) -> str:
     """The line to copy into a terminal."""
     out = shlex.quote(str(storage.folder("evaluations") / "results.parquet"))
-    lines = ["python -m explorer.evaluate", "--images DIR", f"--models {','.join(slugs)}", f"--out {out}"]
+    lines = [
+        f"{shlex.quote(python())} -m explorer.evaluate",
+        "--images DIR",
+        f"--models {','.join(slugs)}",
+        f"--out {out}",
+    ]
     return " \\\n  ".join([*lines, *(["--ray local"] if ray else [])])
+
+
+def python() -> str:
+    """The Python that runs the app, as the app's folder sees it: .venv/bin/python."""
+    path = Path(sys.executable)
+    return str(path.relative_to(_APP) if path.is_relative_to(_APP) else path)
 
 
 def _choice() -> _Shown | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -9,17 +10,27 @@ import streamlit as st
 from explorer import catalogue
 from pages.shared import blocks, selection
 from pages.shared.long_run import duration
+from pages.shared.performance import benchmark_left, benchmark_results
 from pages.shared.text import plain
 
 if TYPE_CHECKING:
     from explorer.benchmark import Plan
-    from explorer.jobs import Job
+    from explorer.jobs import Job, Progress
     from explorer.models import Model
 
 _JOB = "benchmark"  # one for everybody: two at once would slow each other down
 _BESIDE = ("efficientnet_lite0", "mobilenet_v2", "resnet18")  # small ones to begin with
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
-_SEEN = "_benchmark_seen"
+_WATCHED = "_benchmark_watched"  # this visitor has seen the job run
+_NETWORKS, _SIZES = "benchmark-networks", "benchmark-batches"
+
+
+def propose(slugs: Sequence[str]) -> None:
+    """Puts networks into the plan that the next run of the page shows: one image at once, in fp32."""
+    st.session_state[_NETWORKS] = list(slugs)
+    st.session_state[_SIZES] = [1]
+    for precision in ("fp32", "bf16", "fp16"):
+        st.session_state[f"benchmark-{precision}"] = precision == "fp32"
 
 
 def draw(model: Model) -> None:
@@ -28,11 +39,14 @@ def draw(model: Model) -> None:
 
     job = jobs.find(_JOB)
     if job is not None and not job.finished:
+        st.session_state[_WATCHED] = True
         _progress()
         return
     if job is not None:
         _ended(job)
-    _resumable()
+        if st.session_state.pop(_WATCHED, False):
+            benchmark_results.show_newest()
+    benchmark_left.draw(_submit)
     plan = _controls(model)
     _start(plan)
 
@@ -43,21 +57,21 @@ def _controls(model: Model) -> Plan:
     titles = catalogue.titles()
     missing = benchmark.unavailable(model.device)
     networks, batches, precisions = st.columns([6, 4, 3], gap="medium")
-    beside = dict.fromkeys((model.card.slug, *_BESIDE))
+    # Not as the widgets' own defaults, since the chart puts networks here, too.
+    st.session_state.setdefault(_NETWORKS, list(dict.fromkeys((model.card.slug, *_BESIDE))))
+    st.session_state.setdefault(_SIZES, [1, 8])
     slugs = networks.multiselect(
         "Networks",
         list(titles),
-        default=list(beside),
         format_func=titles.__getitem__,
-        key="benchmark-networks",
+        key=_NETWORKS,
         persist_state="session",
     )
     sizes = batches.pills(
         "Images at once",
         _BATCHES,
         selection_mode="multi",
-        default=[1, 8],
-        key="benchmark-batches",
+        key=_SIZES,
         persist_state="session",
     )
     with precisions:
@@ -66,12 +80,13 @@ def _controls(model: Model) -> Plan:
             help="Type of weights and images. What this device does not offer is grey and says why.",
         )
         with st.container(horizontal=True):
+            for precision in benchmark.PRECISIONS:
+                st.session_state.setdefault(f"benchmark-{precision}", precision == "fp32")
             chosen = [
                 precision
                 for precision in benchmark.PRECISIONS
                 if st.checkbox(
                     precision,
-                    value=precision == "fp32",
                     disabled=precision in missing,
                     help=plain(missing[precision]) if precision in missing else None,
                     key=f"benchmark-{precision}",
@@ -145,13 +160,26 @@ def _start(plan: Plan) -> None:
 
 
 def _submit(plan: Plan, name: str | None = None) -> None:
-    from explorer import benchmark, jobs
+    from explorer import jobs
     from explorer.errors import ExplorerError
 
     try:
-        jobs.submit(lambda: benchmark.run(plan, name), _JOB, title="Benchmark")
+        jobs.submit(lambda: _steps(plan, name), _JOB, title="Benchmark")
+        st.session_state[_WATCHED] = True
     except ExplorerError as error:
         selection.complain([str(error)])
+
+
+def _steps(plan: Plan, name: str | None) -> Iterator[Progress[Any]]:
+    """The job's steps; what an interrupted run has kept comes first, so that it counts."""
+    from explorer import benchmark
+    from explorer.jobs import Progress
+
+    points = set(plan.points)
+    for kept in benchmark.store.of_run(name) if name else ():
+        if (kept.result.slug, kept.result.settings) in points:
+            yield Progress(0, 1, "", kept.result)
+    yield from benchmark.run(plan, name)
 
 
 @st.fragment(run_every=0.5)
@@ -203,32 +231,3 @@ def _ended(job: Job[Any]) -> None:
             reasons.setdefault(each.reason, []).append(f"{titles[each.slug]} × {each.settings.batch_size}")
         lines = "\n".join(f"- {plain(', '.join(dict.fromkeys(who)))}: {plain(why)}" for why, who in reasons.items())
         st.info(f"{len(skipped)} of the last plan could not be measured.\n{lines}", icon=":material/info:")
-
-
-def _resumable() -> None:
-    """Offers to go on with the last plan that was stopped, or killed with the server."""
-    from explorer import benchmark
-
-    left = [run for run in benchmark.store.runs() if not run.finished]
-    if not left:
-        return
-    run, plan = left[-1], benchmark.Plan.from_json(left[-1].plan)
-    count = len(plan.points)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(
-            f"The last plan was interrupted after {run.results} of {count} measurements; they are kept.",
-            icon=":material/history:",
-            width=560,
-        )
-        st.button(
-            "Continue", key="benchmark-continue", icon=":material/play_arrow:", on_click=_submit, args=(plan, run.name)
-        )
-        st.button("Leave it", key="benchmark-leave", type="tertiary", on_click=_leave)
-
-
-def _leave() -> None:
-    from explorer import benchmark
-
-    for run in benchmark.store.runs():
-        if not run.finished:
-            benchmark.store.finish(run.name)

@@ -13,6 +13,7 @@ from pages.shared.text import plain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from explorer.benchmark import Benchmark
     from explorer.benchmark.store import Kept
 
 _MOST_BARS = 40  # more are a wall; the table has them all
@@ -26,12 +27,20 @@ _COLUMNS = (
     "p95 ms",
     "images/s",
     "peak MB",
+    "passes",
     "before ms",
-    "change %",
+    "change",
     "measured",
     "machine",
 )
 _NEWEST, _EVERYTHING = "newest", "all"
+_SHOWN, _SHOW_NEWEST = "benchmark-shown", "_benchmark_show_newest"
+_NAMED = 2  # networks of a run, and how many more
+
+
+def show_newest() -> None:
+    """Lets the page show the newest run, whatever was chosen before."""
+    st.session_state[_SHOW_NEWEST] = True
 
 
 def draw() -> None:
@@ -52,6 +61,7 @@ def draw() -> None:
         rows,
         hide_index=True,
         column_order=_COLUMNS,
+        placeholder="–",
         column_config={
             name: st.column_config.NumberColumn(format=form)
             for name, form in {
@@ -60,12 +70,12 @@ def draw() -> None:
                 "images/s": "%.3g",
                 "peak MB": "%.1f",
                 "before ms": "%.3g",
-                "change %": "%+.1f",
             }.items()
         },
     )
     st.caption(
-        "Before: the measurement before this one of the same network, settings and machine. Peak: parameters, buffers, "
+        "Before: the measurement before this one of the same network, settings and machine. Within noise: the medians "
+        "differ by less than the larger of the two spreads (95th percentile less median). Peak: parameters, buffers, "
         "input and the most that one pass holds besides. This machine: " + plain(here.words) + "."
     )
     with st.container(horizontal=True):
@@ -92,17 +102,19 @@ def _choose(everything: tuple[Kept, ...], here: str) -> tuple[Kept, ...]:
         if kept.run:
             by_run.setdefault(kept.run, []).append(kept)
     for run, members in reversed(by_run.items()):
-        options[run] = f"{_moment(members[0].measured)}, {len(members)} results"
+        options[run] = f"{_networks(members)}: {_results(len(members))}, {_moment(members[0].measured)}"
     options[_EVERYTHING] = f"Everything, all machines ({len(everything)})"
-    if st.session_state.get("benchmark-shown") not in options:
-        st.session_state.pop("benchmark-shown", None)
+    if st.session_state.pop(_SHOW_NEWEST, False) and by_run:
+        st.session_state[_SHOWN] = max(by_run, key=lambda run: by_run[run][-1].number)
+    if st.session_state.get(_SHOWN) not in options:
+        st.session_state.pop(_SHOWN, None)
     chosen = st.selectbox(
         "Results",
         list(options),
         format_func=options.__getitem__,
-        key="benchmark-shown",
+        key=_SHOWN,
         persist_state="session",
-        width=340,
+        width=420,
     )
     if chosen == _NEWEST:
         return newest
@@ -138,13 +150,13 @@ def table(shown: tuple[Kept, ...], everything: tuple[Kept, ...], here: Any) -> p
     """
     import pandas as pd
 
-    before: dict[int, float] = {}
-    last: dict[Any, float] = {}
+    before: dict[int, Benchmark] = {}
+    last: dict[Any, Benchmark] = {}
     for kept in everything:
         question = (kept.result.slug, kept.result.side, kept.result.settings, kept.result.fingerprint.hash)
         if question in last:
             before[kept.number] = last[question]
-        last[question] = kept.result.median_ms
+        last[question] = kept.result
     rows = []
     for kept in reversed(shown):
         row = kept.result.row()
@@ -152,8 +164,9 @@ def table(shown: tuple[Kept, ...], everything: tuple[Kept, ...], here: Any) -> p
         other = here.differences(kept.result.fingerprint)
         row |= {
             "settings": kept.result.settings.words,
-            "before ms": earlier,
-            "change %": None if earlier is None else 100 * (kept.result.median_ms / earlier - 1),
+            "before ms": None if earlier is None else earlier.median_ms,
+            "change %": None if earlier is None else 100 * (kept.result.median_ms / earlier.median_ms - 1),
+            "change": None if earlier is None else _change(earlier, kept.result),
             "measured": _moment(kept.measured),
             "machine": "this one" if not other else f"another: {', '.join(other)}",
         }
@@ -162,9 +175,29 @@ def table(shown: tuple[Kept, ...], everything: tuple[Kept, ...], here: Any) -> p
     return pd.DataFrame(rows).astype({"before ms": float, "change %": float, "peak MB": float})
 
 
+def _change(earlier: Benchmark, now: Benchmark) -> str:
+    """How much slower, in percent; or that it is no more than what passes of one measurement differ by."""
+    spread = max(each.p95_ms - each.median_ms for each in (earlier, now))
+    if abs(now.median_ms - earlier.median_ms) < spread:
+        return "within noise"
+    return f"{100 * (now.median_ms / earlier.median_ms - 1):+.1f} %".replace("-", "−")
+
+
+def _networks(members: list[Kept]) -> str:
+    titles = list(dict.fromkeys(kept.result.title for kept in members))
+    more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
+    return ", ".join(titles[:_NAMED]) + more
+
+
+def _results(count: int) -> str:
+    return f"{count} result{'' if count == 1 else 's'}"
+
+
 def _delete(shown: tuple[Kept, ...]) -> None:
-    with st.popover(f"Delete these {len(shown)}", icon=":material/delete:", type="tertiary"):
-        st.markdown(f"The {len(shown)} results of this table go for good; keep them as CSV first if in doubt.")
+    label = "Delete this one" if len(shown) == 1 else f"Delete these {len(shown)}"
+    with st.popover(label, icon=":material/delete:", type="tertiary"):
+        go = "goes" if len(shown) == 1 else "go"
+        st.markdown(f"The {_results(len(shown))} of this table {go} for good; a CSV keeps what may be needed.")
 
         def forget() -> None:
             from explorer import benchmark

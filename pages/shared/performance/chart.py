@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import blocks, selection
 from pages.shared.components.room import narrow
-from pages.shared.performance import choices, measured, table, tabs
+from pages.shared.performance import benchmark_plan, choices, measured, table, tabs
 from pages.shared.text import plain
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pages.shared.performance.choices import Choices
 
 _CHART = "performance-chart"
+_MOST = 10  # networks in one plan: some are large, and each takes seconds
 _WHOLE = "_performance_whole"  # asks for a run of the whole page
 
 
@@ -72,13 +73,25 @@ def _chart(asked: Choices, phone: bool) -> None:
         alt=f"{len(seen.rows)} networks: {seen.y.metric.title} against {seen.x.metric.title}; the table below has the "
         "same figures",
     )
+    if "latency_ms" in asked.limits:
+        st.markdown(_fitting(asked))
     if asked.front and len(seen.front) > 1:
         st.markdown(_front(seen, asked.shown))
     st.caption(_caption(seen, asked, chosen))
 
 
+def _fitting(asked: Choices) -> str:
+    networks, slower = asked.shown["slug"].nunique(), asked.slower
+    return (
+        f"**{networks} measured network{'' if networks == 1 else 's'} answer{'s' if networks == 1 else ''} one image "
+        f"within {asked.limits['latency_ms']:g} ms** on this device; "
+        f"{slower or 'none'} of the measured ones {'are' if slower > 1 else 'is'} slower."
+    )
+
+
 def _front(seen: View, shown: pd.DataFrame) -> str:
-    titles = list(dict.fromkeys(shown["network"].iloc[seen.rows[list(seen.front)]]))
+    dots = sorted(seen.front, key=lambda dot: -seen.y.metric.better * seen.up[dot])  # the most accurate first
+    titles = list(dict.fromkeys(shown["network"].iloc[seen.rows[dots]]))
     names = ", ".join(f"**{plain(title)}**" for title in titles[:8])
     more = f" and {len(titles) - 8} more" if len(titles) > 8 else ""
     return (
@@ -125,10 +138,20 @@ def _unmeasured(asked: Choices) -> None:
         words = f"{asked.unmeasured} of {asked.total} networks have no latency: they were not measured on this device."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(words, icon=":material/timer:")
-        st.button("Measure these", icon=":material/speed:", on_click=_measure)
+        slugs = asked.to_measure[:_MOST]
+        if slugs:
+            st.button(
+                "Measure these" if len(asked.to_measure) <= _MOST else f"Measure the {_MOST} smallest of these",
+                key="performance-measure",
+                icon=":material/speed:",
+                help="Puts them into the plan of “Benchmark here”, one image at once in fp32. Smallest: fewest MACs.",
+                on_click=_measure,
+                args=(slugs,),
+            )
 
 
-def _measure() -> None:
+def _measure(slugs: tuple[str, ...]) -> None:
+    benchmark_plan.propose(slugs)
     st.session_state[tabs.KEY] = tabs.BENCHMARK
     st.session_state[_WHOLE] = True
 

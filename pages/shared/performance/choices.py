@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,9 @@ class Choices:
         joined: whether families are joined.
         front: whether the Pareto front is drawn.
         limits: the largest allowed value by column.
+        slower: networks that only the limit of latency leaves out.
         unmeasured: networks of the base without a latency, where latency was asked for; if all, MACs stand in for it.
+        to_measure: slugs of those without one that keep to all other limits, those with the fewest MACs first.
     """
 
     base: str
@@ -62,7 +65,9 @@ class Choices:
     joined: bool
     front: bool
     limits: dict[str, float]
+    slower: int
     unmeasured: int
+    to_measure: tuple[str, ...]
 
 
 def presets(years: tuple[int, int]) -> dict[str, dict[str, Any]]:
@@ -95,16 +100,21 @@ def ask(table: pd.DataFrame) -> tuple[Choices, DeltaGenerator]:
     rows = table if base == "all" else table[table[base]]
     asked = "latency_ms" in (x, y, area, colour, *limits)
     unmeasured = rows.loc[rows["loaded"] & rows["latency_ms"].isna(), "slug"].nunique() if asked else 0
-    if unmeasured == rows["slug"].nunique():
+    total = rows["slug"].nunique()
+    if unmeasured == total:
         limits.pop("latency_ms", None)
         x, y, area, colour = ("macs" if column == "latency_ms" else column for column in (x, y, area, colour))
-    shown = within(rows if versions else rows[rows["loaded"]], families=families, years=between, most=limits)
+    rows = rows if versions else rows[rows["loaded"]]
+    shown = within(rows, families=families, years=between, most=limits)
+    others = {column: limit for column, limit in limits.items() if column != "latency_ms"}
+    any_speed = within(rows[rows["loaded"]], families=families, years=between, most=others)
+    unknown = any_speed[any_speed["latency_ms"].isna()].sort_values("macs")
     choices = Choices(
         base=base,
         families=tuple(families),
         years=None if between == years else between,
         versions=versions,
-        total=rows["slug"].nunique(),
+        total=total,
         shown=shown,
         x=x,
         y=y,
@@ -114,7 +124,9 @@ def ask(table: pd.DataFrame) -> tuple[Choices, DeltaGenerator]:
         joined=joined,
         front=front,
         limits=limits,
+        slower=int((any_speed["latency_ms"] > limits.get("latency_ms", math.inf)).sum()),
         unmeasured=unmeasured,
+        to_measure=tuple(dict.fromkeys(unknown["slug"])) if asked else (),
     )
     return choices, place
 

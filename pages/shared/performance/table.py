@@ -46,7 +46,8 @@ def draw(shown: pd.DataFrame, choose: Callable[[str], None]) -> None:
         st.caption(
             "Accuracy as its source publishes it. Parameters, MACs, activation memory (all outputs of all layers for "
             "one image in float32), receptive field (of a unit of the last map) and depth (layers with weights) are "
-            "counted here, at the input of these weights. FLOPs are twice the MACs."
+            "counted here, at the input of these weights. FLOPs are twice the MACs. Weights that are not on this "
+            "machine are fetched, where it can, once you choose their network."
         )
     if claims:
         _footnotes(notes)
