@@ -80,7 +80,7 @@ def test_a_dot_opens_its_block_and_the_modes_keep_the_patch(visit):
     chart.click(position={"x": x, "y": y})
     said = page.locator(".said")
     expect(said).to_contain_text(f"{named[1].capitalize()}, block 1, from row 2, column 6")
-    expect(page.get_by_text("block=0)")).to_be_visible()  # the code follows, so Python has heard
+    expect(page.get_by_text("block=0)")).to_be_attached()  # the code, folded, follows, so Python has heard
     page.get_by_role("radio", name="Rollout").click()
     drawn(page, "rollout")
     expect(page.locator(".layer")).to_have_count(12)

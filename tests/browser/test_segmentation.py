@@ -48,6 +48,7 @@ def test_a_skip_is_cut_by_mouse_and_by_keyboard_and_comes_back(visit):
     page = visit("/segmentation")
     page.get_by_role("tab", name="Skips").click()
     page.get_by_text("All skips are there.").wait_for()
+    expect(page.get_by_role("switch")).to_have_count(4)  # drawn by the browser, after the words
     assert skips_of(page) == [True] * 4
     page.get_by_role("switch", name="Skip 3").click()
     expect(page.get_by_text(f"Without skip 3: Dice {dice(cut=(2,)):.3f}")).to_be_visible()
