@@ -14,7 +14,8 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def read(data: bytes | Path, limits: Limits | None = None) -> Archive:
     """Reads the pictures of a ZIP, each under the name of the folder it lies in.
 
     Folders around the class folders do not matter: 'pets/train/cat/1.jpg' is a 'cat'. Where every folder with pictures
-    is called 'images' or the like ('cat/images/1.jpg', 'dog/images/2.jpg') the ones above them count. Files that begin
-    with a dot, __MACOSX and the like are passed over in silence; a second copy of the same picture is refused.
+    is called 'images' or the like ('cat/images/1.jpg', 'dog/images/2.jpg') the ones above them count; a folder inside
+    a class folder belongs to it (see `class_folders`). Files that begin with a dot, __MACOSX and the like are passed
+    over in silence; a second copy of the same picture is refused.
 
     Args:
         data: the file, or its path.
@@ -230,12 +232,26 @@ def _foreign(start: bytes) -> str:
     return "It is not a picture that can be read here; JPEG, PNG, WebP, BMP, GIF and TIFF are."
 
 
-def _classes(kept: list[tuple[tuple[str, ...], bytes]]) -> dict[str, tuple[tuple[str, bytes], ...]]:
-    """Files by the nearest folder; by the one above it while all nearest ones are called 'images' or the like."""
-    above = [parts[:-1] for parts, _ in kept]
+def class_folders(folders: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Of the folder that each picture lies in, the one that names its class; () for pictures in no folder.
+
+    The nearest one; the one above while all nearest ones are called 'images' or the like; and the topmost one of which
+    most pictures lie directly in it: 'cat/old/3.jpg' beside 'cat/1.jpg' and 'cat/2.jpg' is a cat.
+    """
+    above = list(folders)
     while above and all(len(folder) > 1 and folder[-1].lower() in _GENERIC for folder in above):
         above = [folder[:-1] for folder in above]
+    direct = Counter(above)
+    within = Counter(folder[:depth] for folder in above for depth in range(1, len(folder)))  # in folders below
+    named = {folder: folder for folder in direct}
+    for folder in direct:
+        outer = (folder[:depth] for depth in range(1, len(folder)))
+        named[folder] = next((each for each in outer if direct[each] >= within[each] > 0), folder)
+    return [named[folder] for folder in above]
+
+
+def _classes(kept: list[tuple[tuple[str, ...], bytes]]) -> dict[str, tuple[tuple[str, bytes], ...]]:
     found: dict[str, list[tuple[str, bytes]]] = {}
-    for folder, (parts, content) in zip(above, kept, strict=True):
+    for folder, (parts, content) in zip(class_folders([parts[:-1] for parts, _ in kept]), kept, strict=True):
         found.setdefault(folder[-1].strip() if folder else "", []).append(("/".join(parts), content))
     return {name: tuple(found[name]) for name in sorted(found)}

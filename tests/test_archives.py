@@ -69,6 +69,23 @@ def test_folders_around_and_below_the_classes_do_not_matter():
     assert names(windows) == {"dog": ["pets/dog/1.png"]}
 
 
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        (["a", "a", "a/more", "b"], ["a", "a", "a", "b"]),  # most of a lies directly in it
+        (["kinds", "kinds/a", "kinds/a", "kinds/b"], ["kinds", "a", "a", "b"]),  # a stray picture joins nothing
+        (["set/train/a", "set/train/a/old", "set/val/a"], ["a", "a", "a"]),
+        (["x/a", "x/b", "y/c"], ["a", "b", "c"]),
+        (["a", "a", "a/b", "a/b/c"], ["a", "a", "a", "a"]),
+        (["a/images", "b/images"], ["a", "b"]),
+        (["", "a"], ["", "a"]),
+    ],
+)
+def test_a_folder_inside_a_class_folder_belongs_to_it(folders, classes):
+    found = archives.class_folders([tuple(folder.split("/")) if folder else () for folder in folders])
+    assert [folder[-1] if folder else "" for folder in found] == classes
+
+
 def test_litter_is_passed_over_in_silence():
     litter = ["__MACOSX/cat/._1.png", "cat/.DS_Store", ".git/x.png", "cat/Thumbs.db", "cat/desktop.ini", "cat/"]
     found = archives.read(packed([("cat/1.png", photo(1)), *((name, b"\0" * 9) for name in litter if name[-1] != "/")]))

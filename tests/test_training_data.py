@@ -118,6 +118,23 @@ def test_too_little_is_said_plainly(files, named):
         training.from_archive(packed(files))
 
 
+def test_a_folder_inside_a_class_is_no_class_and_is_told(tmp_path):
+    files = {**pets(4), "pets/cat/old/7.png": picture(900), "pets/cat/old/8.png": picture(901)}
+    found = training.from_archive(packed(files))
+    assert len(found.classes) == 2
+    assert sum(map(sum, found.counts)) == 4 * 2 + 2
+    assert "The folder “old” lies inside “cat” and counts as part of it." in found.report.warnings
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert training.from_folder(tmp_path).counts == found.counts
+
+
+def test_a_zip_without_folders_says_so():
+    with pytest.raises(BadDataset, match="There is no folder in this archive"):
+        training.from_archive(packed({"1.png": picture(1), "2.png": picture(2)}))
+
+
 def test_no_zip_is_refused():
     with pytest.raises(BadArchive):
         training.from_archive(b"GIF89a")

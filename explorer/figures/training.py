@@ -15,21 +15,21 @@ _LEARNT, _CHECKED, _RATE = "#0072b2", "#d55e00", "#009e73"  # colour-blind safe 
 
 
 def curves(
-    epochs: Sequence[Epoch], losses: np.ndarray, planned: int, best: int
+    epochs: Sequence[Epoch], losses: np.ndarray, steps: int, planned: int, best: int
 ) -> tuple[go.Figure, go.Figure, go.Figure]:
     """Loss, accuracy and learning rate of a run, a figure each.
 
     Args:
         epochs: that have ended.
         losses: mean loss of each step, (steps,).
+        steps: in an epoch.
         planned: number of epochs there will be.
         best: number of the best epoch so far, 0 for none.
     """
     numbers = [each.number for each in epochs]
     loss, accuracy, rate = (_axes(title, planned) for title in ("loss", "accuracy", "learning rate"))
     if len(losses):
-        # The steps of finished epochs tell how many make one; before that, all there are lie in the first.
-        places = (np.arange(len(losses)) + 1) / (len(losses) / max(len(epochs), 1))
+        places = (np.arange(len(losses)) + 1) / steps
         shown = slice(None, None, max(1, len(losses) // 500))  # a curve needs no more points than pixels
         _line(loss, places[shown], losses[shown], "each step", _LEARNT, thin=True)
     _line(loss, numbers, [each.loss for each in epochs], "to learn from", _LEARNT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explorer import jobs
+from explorer import catalogue, jobs
 from explorer.jobs import Job
 from explorer.training import fitting
 from explorer.training.checkpoints import RunBusy
@@ -28,7 +28,7 @@ def start(dataset: Dataset, plan: Plan, visitor: str, device: str = "auto") -> J
         QueueFull: too many are waiting.
     """
     _free(visitor)
-    title = plan.title or f"Training on {dataset.title}"
+    title = plan.title or f"Training {catalogue.get(plan.network).title} on {dataset.title}"
     return jobs.submit(lambda: fitting.fit(dataset, plan, device=device), _key(visitor), title=title)
 
 

@@ -42,6 +42,8 @@ def from_archive(data: bytes | Path, title: str = "Your photos", *, share: float
         BadDataset: too few classes or pictures.
     """
     archive = archives.read(data)
+    if set(archive.classes) == {""}:
+        raise BadDataset("There is no folder in this archive; put the pictures of each class in one of their own.")
     files = [
         (label or "(no folder)", name, content, "")
         for label, members in archive.classes.items()
@@ -85,13 +87,18 @@ def from_folder(
     """
     if not folder.is_dir():
         raise BadDataset(f"There is no folder {folder}; name one that has a folder of pictures for each class.")
-    files = []
+    found: list[Path] = []
     for place, folders, names in os.walk(folder):  # follows no links, so that it ends
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         for name in sorted(names):
             path = Path(place, name)
             if path.suffix.lower() in _ENDINGS and not name.startswith(".") and path.parent != folder:
-                files.append((path.parent.name, path.relative_to(folder).as_posix(), b"", str(path.resolve())))
+                found.append(path)
+    classes = archives.class_folders([path.relative_to(folder).parts[:-1] for path in found])
+    files = [
+        (label[-1], path.relative_to(folder).as_posix(), b"", str(path.resolve()))
+        for label, path in zip(classes, found, strict=True)
+    ]
     return _checked(files, title or folder.resolve().name, share, seed, progress=progress)
 
 
@@ -135,7 +142,8 @@ def _checked(
     classes = sorted({label for label, *_ in kept}, key=_natural)
     _require(classes, kept, left_out)
     train, validation = _divide(kept, classes, share, seed, divided)
-    report = Report(tuple(left_out), tuple(_warnings(classes, train, validation, copies)), copies)
+    warnings = (*_joined(kept), *_warnings(classes, train, validation, copies))
+    report = Report(tuple(left_out), warnings, copies)
     return Dataset(title, tuple(classes), train, validation, report)
 
 
@@ -209,6 +217,14 @@ def _divide(
 def _side(name: str) -> str:
     folders = {part.lower() for part in name.split("/")[:-2]}
     return "train" if folders & _TRAIN else "validation" if folders & _VALIDATION else ""
+
+
+def _joined(kept: Sequence[File]) -> Iterable[str]:
+    """One sentence for each folder inside a class folder, since it may have been meant as a class of its own."""
+    places = {(label, *name.split("/")[-2:-1]) for label, name, *_ in kept if "/" in name}
+    for label, folder in sorted(places):
+        if folder != label and (label, label) in places:  # else it is 'images' or the like
+            yield f"The folder “{folder}” lies inside “{label}” and counts as part of it."
 
 
 def _warnings(classes: Sequence[str], train: Sequence[Item], validation: Sequence[Item], copies: int) -> Iterable[str]:

@@ -201,13 +201,13 @@ def table(runs: Sequence[Run]) -> list[dict[str, str | float | int | None]]:
         rows.append(
             {
                 "Network": run.title,
+                "Validation accuracy, %": round(100 * kept.validation_accuracy, 1) if kept else None,
                 "Began with": f"{run.network}, {run.weights}" if run.weights else run.network,
                 "Trained": run.trained,
                 "Unfrozen stages": plan.unfreeze if plan else None,
                 "Augmented": ("yes" if plan.augmentation.active else "no") if plan else "",
                 "Epochs": len(run.epochs),
                 "Best epoch": kept.number if kept else None,
-                "Validation accuracy, %": round(100 * kept.validation_accuracy, 1) if kept else None,
                 "Validation loss": round(kept.validation_loss, 3) if kept else None,
                 "Time, s": round(run.seconds, 1),
                 "State": run.state,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from explorer.preprocessing import Preprocessing
 
 
+_WIDTH, _TALLEST = 240, 300  # pixels: of the sidebar, and of the photo, so that the selection below it is seen
+
+
 def draw() -> None:
     """Draws it all; what only a loaded network knows comes into two slots by :func:`complete`."""
     with st.sidebar:
@@ -95,7 +98,11 @@ def reserve() -> None:
 def _photo(shown: Picture, recipe: Preprocessing | None) -> None:
     slot = st.session_state["_photo_slot"]
     alternative = f"The selected photo, {shown.title}" + ("; what the network does not see is dimmed" if recipe else "")
-    slot.image(pictures.framed(shown, recipe), width="stretch", alt=alternative)
+    width, height = shown.open().size
+    narrow = round(_TALLEST * width / height)
+    slot.image(
+        pictures.framed(shown, recipe), width="stretch" if narrow >= _WIDTH else max(narrow, 40), alt=alternative
+    )
 
 
 def _own_photos(shown: Picture) -> None:

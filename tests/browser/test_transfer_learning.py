@@ -26,7 +26,7 @@ def test_upload_train_leave_come_back_and_ask_why(visit):
     settled(page)
     page.get_by_role("button", name="Next: run").click()
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.get_by_text("Training on paint")).to_be_visible()
+    expect(page.get_by_text("Training EfficientNet-Lite0 on paint")).to_be_visible()
 
     # Another tab of the same browser, and the first one closed: its session is gone, the run is not.
     first, page = page, page.context.new_page()

@@ -96,7 +96,7 @@ def test_raw_numbers_can_be_changed_and_move_the_box():
     slider = next(each for each in app.slider if each.label == "$t_w$")
     slider.set_value(0.0).run()
     assert not app.exception
-    width = re.search(r"(\d+) × exp\(0\.00\)", shown(app))
+    width = re.search(r"(\d+) × exp\(0\.0000\)", shown(app))
     assert width
     assert f"width **{width[1]}.0 px**" in shown(app)
 
@@ -173,3 +173,24 @@ def opened_picture():
     from pages.shared.detection import cache
 
     return cache.scene(FIRST)[1]
+
+
+def test_a_wrong_box_says_what_is_wrong_with_it():
+    from types import SimpleNamespace
+
+    from explorer.detection import Candidates, match
+    from pages.shared.detection import truth
+
+    things = np.array([[0, 0, 40, 40], [60, 60, 100, 100.0]]), np.array([2, 5])
+    boxes = np.array([[0, 0, 40, 40], [1, 1, 41, 41], [62, 62, 100, 100], [20, 20, 60, 60], [120, 120, 150, 150.0]])
+    labels, scores = np.array([2, 2, 7, 2, 2]), np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    found = Candidates(boxes, scores, labels, np.zeros((5, 3), int))
+    asked = SimpleNamespace(found=found, truth=things, name=lambda label: f"kind {label}")
+    said = [truth._why(asked, match(found, *things), index) for index in range(5)]
+    assert said[0] == "right"
+    assert said[1] == "wrong: a better box has it"
+    assert said[2] == "wrong: that is a kind 5"
+    assert said[4] == "wrong: there is nothing"
+    lonely = Candidates(boxes[3:4], scores[:1], labels[:1], np.zeros((1, 3), int))
+    asked = SimpleNamespace(found=lonely, truth=things, name=str)
+    assert truth._why(asked, match(lonely, *things), 0) == "wrong: too far off"

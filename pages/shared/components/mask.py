@@ -59,6 +59,7 @@ export default function ({data, parentElement: root}) {
   const over = find('over'), chance = find('chance');
   for (const canvas of [over, chance]) {
     canvas.width = W; canvas.height = H; canvas.setAttribute('aria-label', header.alternative);
+    canvas.style.maxWidth = `calc(75vh * ${W / H})`;  // a tall picture ends where the window does
   }
   const image = new ImageData(W, H), out = new Uint32Array(image.data.buffer);
   for (let i = 0; i < out.length; i++) out[i] = lut[blobs.probability[i]];

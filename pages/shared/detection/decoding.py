@@ -159,4 +159,4 @@ def _inside(asked: Asked, at: list[int]) -> bool:
 
 
 def _n(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    return f"{value:.4f}".replace("-", "−")  # so that a calculator gives the third digit of what follows

@@ -65,6 +65,8 @@ def chosen(model: Model, photo: Picture) -> tuple[Picture, int | None]:
             f"“{plain(photo.title)}” is chosen in the sidebar, where you can drop in your own. The network knows the "
             "digits 1 to 5, circles, triangles, squares and stars: try a photo of some."
         )
+    side = model.preprocessing.crop
+    st.caption(f"The network sees the middle square of a picture, {side} × {side} pixels; the sidebar dims the rest.")
     return photo, None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from explorer.detection import Matching, match
+from explorer.detection import Matching, match, overlap
 from explorer.errors import Cancelled
 from pages.shared import blocks
 from pages.shared.components.scene import Drawn, View, scene
@@ -74,16 +74,30 @@ def _figures(asked: Asked, matching: Matching) -> None:
     rows = []
     for index in range(len(found)):
         name = plain(asked.name(found.labels[index]))
-        thing = matching.thing[index]
-        rows.append(
-            (name, f"{found.scores[index]:.2f}", f"{matching.iou[index]:.2f}", "right" if thing >= 0 else "wrong")
-        )
+        rows.append((name, f"{found.scores[index]:.2f}", f"{matching.iou[index]:.2f}", _why(asked, matching, index)))
     rows += [(plain(asked.name(asked.truth[1][each])), "–", "–", "missed") for each in matching.missed]
     table(("Box", "Score", "IoU with the truth", ""), rows)
     st.caption(
         "Precision: of the boxes, how many are right. Recall: of the things, how many were found. A box is right if "
         "its class is, if the IoU is high enough, and if no better box has found the thing already."
     )
+
+
+def _why(asked: Asked, matching: Matching, index: int) -> str:
+    """Whether a box is right, and if not, what is wrong with it."""
+    assert asked.truth is not None
+    if matching.thing[index] >= 0:
+        return "right"
+    boxes, labels = asked.truth
+    shared = overlap(asked.found.boxes[index : index + 1], boxes)[0]
+    if not len(shared) or shared.max() < 0.05:  # hardly touches anything
+        return "wrong: there is nothing"
+    nearest = int(shared.argmax())
+    if labels[nearest] != asked.found.labels[index]:
+        return f"wrong: that is a {plain(asked.name(labels[nearest]))}"
+    if nearest in matching.thing:
+        return "wrong: a better box has it"
+    return "wrong: too far off"
 
 
 def _no_truth(asked: Asked) -> None:

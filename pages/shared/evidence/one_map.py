@@ -38,6 +38,8 @@ def draw(picture: Picture, model: Model) -> None:
     method, layer, chosen = asking.method, asking.layer, selection.current().layer
     if layer and chosen not in ("", layer):
         st.caption(f"{plain(chosen)} has no maps that {method.title} could read; {plain(layer)} is shown.")
+    if method.asks_class and selection.current().against == asking.target:
+        st.caption("“And not” names the same class; it is left out.")
     left, right = st.columns([2, 5], gap="medium")
     with left:
         heat_map.rank(model, logits, asking.target, "ranking", _choose_class)

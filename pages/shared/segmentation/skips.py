@@ -42,6 +42,10 @@ def draw(shown: Shown) -> None:
     ushape(_drawing(shown, found), _KEY, lambda: _toggled(levels), lambda: _opened(shown))
     seconds = found.seconds
     blocks.caption(shown.model, shown.picture.title, "each stage's strongest channel", seconds=seconds)
+    st.caption(
+        "Stages: channels × height × width; picture and mask: width × height. The edges of the picture are repeated up "
+        "to the next multiple of 16, so that no pooling meets an odd side, and cut off the mask again."
+    )
     st.markdown(_verdict(shown, found, whole))
     left, right = st.columns(2, gap="large")
     with left:
@@ -156,6 +160,9 @@ def _worth(shown: Shown, levels: int) -> None:
     whole = shown.segmented((True,) * levels)
     truth = shown.truth(whole.probability.shape)
     against = whole.mask() if truth is None else truth
+    if not against.any() and not whole.mask().any():
+        st.caption("No pixel is marked here, so there is nothing that a skip could be worth.")
+        return
     cuts = {"none": (), **{f"skip {level + 1}": (level,) for level in range(levels)}, "all": tuple(range(levels))}
     rows = []
     for name, gone in cuts.items():

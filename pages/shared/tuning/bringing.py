@@ -49,13 +49,16 @@ def _bring() -> None:
     file = st.session_state["tuning-brought-file"]
     if file is None:
         return
-    title = st.session_state["tuning-brought-title"].strip() or file.name.removesuffix(".safetensors")
+    network = st.session_state["tuning-brought-network"] or ""
+    title = st.session_state["tuning-brought-title"].strip()
+    if network:  # a file of this app has a name of its own in it
+        title = title or file.name.removesuffix(".safetensors")
     names = st.session_state["tuning-brought-classes"]
     classes = tuple(line.strip() for line in names.splitlines() if line.strip())
     try:
-        run = training.bring(file.getvalue(), st.session_state["tuning-brought-network"] or "", title[:80], classes)
+        run = training.bring(file.getvalue(), network, title[:80], classes)
     except ExplorerError as error:
-        st.session_state["_tuning_complaints"] = [plain(str(error))]
+        st.session_state["_tuning_complaints"] = [plain(str(error).replace("brought.safetensors", file.name))]
         return
     state.look_at(run.name)
 

@@ -16,7 +16,9 @@ from pages.shared.tuning import state
 if TYPE_CHECKING:
     from explorer.training import Dataset, Item
 
+_QUESTION = "_tuning_question"  # that the pictures answer
 _SOURCES = {"bundled": "Included", "zip": "A ZIP of class folders", "hand": "Photos class by class"}
+_Question = tuple[Any, ...]
 _LARGEST = 500  # MB of a ZIP: some thousand photos; more is for the command line, which reads folders
 _SHOWN, _SIDE = 6, 84
 _MOST_LISTED = 12
@@ -35,7 +37,7 @@ def draw(visitor: str) -> None:  # noqa: ARG001 (every step is drawn alike)
     )  # fmt: skip
 
 
-def _bundled() -> None:
+def _bundled() -> _Question | None:
     from explorer import training
 
     sets = training.sets()
@@ -45,10 +47,10 @@ def _bundled() -> None:
     )  # fmt: skip
     assert slug is not None
     st.caption(sets[slug].about)
-    _take(("bundled", slug), lambda: training.bundled_set(slug))
+    return _take(("bundled", slug), lambda: training.bundled_set(slug))
 
 
-def _archive() -> None:
+def _archive() -> _Question | None:
     from explorer import training
 
     left, right = st.columns([3, 2], gap="large", vertical_alignment="bottom")
@@ -63,16 +65,16 @@ def _archive() -> None:
         "stays on this machine, and nothing in it is ever executed or written to where its names say."
     )
     if file is None:
-        return
+        return None
     data = file.getvalue()
     title = file.name.removesuffix(".zip")[:40]
-    _take(
+    return _take(
         ("zip", images.digest(data), share, seed),
         lambda: training.from_archive(data, title, share=share, seed=seed),
     )
 
 
-def _by_hand() -> None:
+def _by_hand() -> _Question | None:
     from explorer import training
 
     count = int(st.session_state.setdefault("_tuning_classes", 2))
@@ -104,9 +106,9 @@ def _by_hand() -> None:
         share, seed = _division()
     if len(groups) < 2:
         st.caption("Choose photos for two classes or more; ten each make a start.")
-        return
+        return None
     content = tuple((name, tuple((file, images.digest(data)) for file, data in each)) for name, each in groups.items())
-    _take(
+    return _take(
         ("hand", content, share, seed),
         lambda: training.from_images(groups, "Your photos", share=share, seed=seed),
     )
@@ -129,19 +131,20 @@ def _division() -> tuple[float, int]:
     return share / 100, int(seed)
 
 
-def _take(question: tuple[Any, ...], make: Callable[[], Dataset]) -> None:
+def _take(question: _Question, make: Callable[[], Dataset]) -> _Question:
     """Looks at the pictures once for each question; what was there before stays where they are of no use."""
-    if st.session_state.get("_tuning_question") == question:
-        return
+    if st.session_state.get(_QUESTION) == question:
+        return question
     try:
         with st.spinner("Looking at every picture", show_time=True):
             made = make()
     except ExplorerError as error:
         st.warning(plain(str(error)), icon=":material/info:")
-        return
+        return question
     state.take(made)
-    st.session_state["_tuning_question"] = question
+    st.session_state[_QUESTION] = question
     st.rerun()  # the row of steps above says what is chosen
+    return question
 
 
 def _checks(dataset: Dataset) -> None:

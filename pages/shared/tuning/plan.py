@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KINDS = {"features": "Feature extraction", "tune": "Fine-tuning"}
 _ABOUT = {
     "features": "The network stays as it is; a new last layer learns from what the network makes of each picture.",
-    "tune": "The last stages learn too, slowly, so that they keep what they know.",
+    "tune": "The last stages learn too, slowly, so that they lose little of what they knew.",
 }
 _DEFAULTS: dict[str, Any] = {
     "network": "efficientnet_lite0",
@@ -111,6 +111,29 @@ def asked() -> Plan:
     )
 
 
+def follow(plan: Plan) -> None:
+    """Chooses what ``plan`` says."""
+    _take(
+        {
+            "network": plan.network,
+            "kind": "tune" if plan.unfreeze else "features",
+            "unfreeze": max(plan.unfreeze, 1),
+            "hidden": plan.hidden,
+            "dropout": plan.dropout,
+            "rate": plan.learning_rate,
+            "part": plan.backbone_rate,
+            "decay": plan.weight_decay,
+            "smoothing": plan.label_smoothing,
+            "clip": plan.clip,
+            "epochs": plan.epochs,
+            "batch": plan.batch_size,
+            "seed": plan.seed,
+            "title": plan.title,
+            **_as_dict(plan.augmentation),
+        }
+    )
+
+
 def _network() -> str:
     """The chosen network; it may have been deleted meanwhile."""
     slug = str(_value("network"))
@@ -166,6 +189,9 @@ def draw(visitor: str) -> None:  # noqa: ARG001 (every step is drawn alike)
             st.button("As at first", key="tuning-recipe-first", on_click=_take, args=(_DEFAULTS,), type="tertiary")
     card = catalogue.get(_network())
     _subjects(dataset, card.subject)
+    unlearnt = unlearnt_note(_network())
+    if unlearnt:
+        st.warning(unlearnt, icon=":material/casino:")
     plan = asked()
     found = split(dataset, plan)
     st.markdown(f"**Trained: {found.text}.** {_ABOUT[_value('kind')]}")
@@ -218,6 +244,28 @@ def _can(slug: str) -> bool:
     return catalogue.get(slug).task == "classification"
 
 
+def unlearnt_note(slug: str) -> str:
+    """What is to be said where a network may begin with random weights; '' where its own are at hand."""
+    from explorer import weight_files
+    from explorer.catalogue.tuned import TunedArchitecture
+
+    card = catalogue.get(slug)
+    if isinstance(card, TunedArchitecture) or card.bundled is not None:
+        return ""
+    official = weight_files.official(card)
+    if official is None:
+        return (
+            f"There are no trained weights of {card.title}: it begins with random ones, and what is frozen knows "
+            "nothing. Train all its stages, or choose a network that has learnt something."
+        )
+    if weight_files.cached(official) is not None:
+        return ""
+    return (
+        f"The ImageNet weights of {card.title} are not on this machine. The run fetches them first; where it cannot, "
+        "it begins with random ones, and what is frozen then knows nothing."
+    )
+
+
 def _subjects(dataset: Dataset, subject: str) -> None:
     if subject == "digits" and "digit" not in dataset.title.lower():
         st.caption(
@@ -256,7 +304,8 @@ def _diagram(found: Split) -> None:
     )
     names = ", ".join(plain(stage.name) for stage in found.unfrozen)
     st.caption(
-        f"The new head has {found.head_parameters:,} parameters"
+        f"The new head has {found.head_parameters:,} parameters and {len(state.dataset().classes)} outputs (the "
+        "diagram shows the network before it gets it)"
         + (
             f"; trained with it, at a lower rate: {names}."
             if names

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from explorer.training import Evaluation, Run
 
 _PACE = 0.05  # seconds a picture, for a small network on a processor; only for the first estimate
-_WORST = 12
+_WORST, _SHORT = 12, 5  # mistakes shown; letters that stand above a column
 _MISTAKE = "_tuning_mistake"
 
 
@@ -71,8 +71,10 @@ def _choose(usable: tuple[Run, ...], run: Run) -> None:
             args=(run.slug,),
         )  # fmt: skip
         with st.popover("More", icon=":material/more_horiz:"):
-            title = st.text_input("Name", run.title, max_chars=80, key=f"tuning-name-{run.name}")
-            st.button("Rename", key="tuning-rename", on_click=_rename, args=(run.name, title))
+            with st.form("tuning-naming", border=False):  # a form: the click that leaves the field is not lost
+                key = f"tuning-name-{run.name}"
+                st.text_input("Name", run.title, max_chars=80, key=key)
+                st.form_submit_button("Rename", on_click=_rename, args=(run.name, key))
             sure = st.checkbox("Delete it for good", key=f"tuning-sure-{run.name}")
             st.button("Delete", key="tuning-delete", disabled=not sure, on_click=_delete, args=(run,))
     if stem := st.session_state.pop("_tuning_open", ""):
@@ -84,11 +86,11 @@ def _use(slug: str) -> None:
     st.session_state["_tuning_open"] = "attribution"
 
 
-def _rename(name: str, title: str) -> None:
+def _rename(name: str, key: str) -> None:
     from explorer import training
 
     try:
-        training.entitle(name, title)
+        training.entitle(name, st.session_state[key])
     except ExplorerError as error:
         selection.complain([plain(str(error))])
 
@@ -108,14 +110,13 @@ def _delete(run: Run) -> None:
 def _headline(run: Run) -> None:
     base = catalogue.get(run.network).title
     if run.best is None:
-        st.markdown(
-            f"**{plain(run.title)}**, a {base} that was brought here, knows {len(run.classes) or 'its'} classes."
-        )
+        st.markdown(f"**{plain(run.title)}**: {base} with {len(run.classes)} classes, brought here.")
         return
     chance = max((checked for _, checked in run.counts), default=0) / max(sum(checked for _, checked in run.counts), 1)
     st.markdown(
         f"**{percent(run.best.validation_accuracy)} of {sum(c for _, c in run.counts):,} pictures that it never learnt "
-        f"from are right**; always naming the most frequent class would get {percent(chance)}."
+        f"from are right**; always naming the most frequent class would get {percent(chance)}. The best epoch "
+        "was chosen by these same pictures, so expect a little less on others."
     )
     st.caption(
         f"{base}, {plain(run.weights)}; {run.trained} trained; epoch {run.best.number} of {len(run.epochs)}; "
@@ -167,6 +168,7 @@ def _evaluation(run: Run, found: Evaluation, seconds: float) -> None:
                 low=0.0,
                 high=1.0,
                 label="Confusion matrix: rows are what it is, columns what the network says",
+                columns=found.classes if max(map(len, found.classes)) <= _SHORT else None,
                 hint="Rows: what it is. Columns, in the same order: what the network says. Colour: share of the row.",
             )
         else:
@@ -266,7 +268,7 @@ def _looks(run: Run) -> None:
         seconds = time.perf_counter() - start
     left, right = st.columns(2, gap="large")
     for column, title, each, key in (
-        (left, f"Before: {catalogue.get(run.network).title}", found.before, "tuning-before"),
+        (left, f"Before: {_before(run)}", found.before, "tuning-before"),
         (right, f"After: {run.title}", found.after, "tuning-after"),
     ):
         with column:
@@ -275,6 +277,11 @@ def _looks(run: Run) -> None:
     from explorer.attribution import METHODS
 
     st.caption(f"{METHODS[found.method].title}, each for its own answer; {plain(name)}; {seconds:.1f} s.")
+
+
+def _before(run: Run) -> str:
+    title = catalogue.get(run.network).title
+    return f"{title}, random weights, which know nothing" if run.weights.startswith("random") else title
 
 
 def _take_along(run: Run) -> None:
@@ -295,5 +302,8 @@ def _take_along(run: Run) -> None:
                 "The script", script.text(run), f"{run.name}.py", "text/x-python", on_click="ignore",
                 icon=":material/code:",
             )  # fmt: skip
-        st.caption("Ten lines that use it outside of the app; safetensors, so nothing in the file can run.")
+        st.caption(
+            "Ten lines that use it without the pages; they need this app's folder on Python's path (`PYTHONPATH`) and "
+            "the checkpoint beside them. Safetensors: nothing in the file can run."
+        )
         st.code(script.text(run), language="python")

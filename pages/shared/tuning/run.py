@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,9 @@ def _start(visitor: str, *, again: bool) -> None:
         f"**{plain(dataset.title)}**, {len(dataset.train):,} pictures of {len(dataset.classes)} classes, on "
         f"**{catalogue.get(plan.network).title}**: {plan.epochs} epoch{'s' * (plan.epochs > 1)}, {found.text} trained."
     )
+    unlearnt = planning.unlearnt_note(plan.network)
+    if unlearnt:
+        st.warning(unlearnt, icon=":material/casino:")
     st.button(
         "Start another run" if again else "Start",
         type="secondary" if again else "primary",
@@ -59,6 +63,7 @@ def _start(visitor: str, *, again: bool) -> None:
 def _begin(visitor: str) -> None:
     from explorer import training
 
+    state.began()
     try:
         training.start(state.dataset(), planning.asked(), visitor, selection.current().device)
     except ExplorerError as error:
@@ -68,8 +73,18 @@ def _begin(visitor: str) -> None:
 def _go_on(run: Run, visitor: str) -> None:
     from explorer import training
 
+    state.began()
     try:
         training.go_on(run, visitor, selection.current().device)
+    except ExplorerError as error:
+        selection.complain([plain(str(error))])
+
+
+def _drop(run: Run) -> None:
+    from explorer import training
+
+    try:
+        training.forget(run.name)
     except ExplorerError as error:
         selection.complain([plain(str(error))])
 
@@ -79,6 +94,7 @@ def _unfinished(visitor: str) -> None:
     from explorer import training
 
     waiting = [run for run in training.runs() if run.resumable]
+    waiting.sort(key=lambda run: run.created, reverse=True)
     if not waiting:
         return
     with st.expander(f"{len(waiting)} unfinished", icon=":material/history:"):
@@ -87,9 +103,21 @@ def _unfinished(visitor: str) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"{plain(run.title)}, {run.state} after {len(run.epochs)} of {run.plan.epochs} epochs")
                 st.button(
-                    "Go on", key=f"tuning-go-on-{run.name}", icon=":material/resume:", on_click=_go_on,
+                    "Go on",
+                    key=f"tuning-go-on-{run.name}",
+                    icon=":material/resume:",
+                    on_click=_go_on,
                     args=(run, visitor),
-                )  # fmt: skip
+                )
+                if not run.usable:
+                    st.button(
+                        "Delete",
+                        key=f"tuning-drop-{run.name}",
+                        icon=":material/delete:",
+                        type="tertiary",
+                        on_click=_drop,
+                        args=(run,),
+                    )  # fmt: skip
 
 
 @blocks.kindly()
@@ -111,10 +139,14 @@ def _look(visitor: str) -> None:
                 st.button("Go on", icon=":material/play_arrow:", key="tuning-resume", on_click=job.resume)
             else:
                 st.button("Pause", icon=":material/pause:", key="tuning-pause", on_click=job.pause)
+            kept = progress is not None and progress.best
             st.button(
-                "Stop, keep the best", icon=":material/stop:", key="tuning-stop", on_click=job.stop,
+                "Stop, keep the best" if kept else "Stop, with nothing learnt yet",
+                icon=":material/stop:",
+                key="tuning-stop",
+                on_click=job.stop,
                 disabled=job.stopping,
-            )  # fmt: skip
+            )
     if progress is None:
         return
     _curves(progress)
@@ -145,11 +177,20 @@ def _bar(job: Job[Epoch], progress: Any) -> None:
 
 
 def _curves(progress: Any) -> None:
+    from explorer import training
     from explorer.figures import training as figures
 
     if not progress.history and not len(progress.losses):
         return
-    drawn = figures.curves(progress.history, np.asarray(progress.losses), progress.epochs, progress.best)
+    run = training.get(progress.run)
+    if run.weights.startswith("random"):
+        st.warning(
+            f"{catalogue.get(run.network).title} began with random weights: it had learnt nothing before this run.",
+            icon=":material/casino:",
+        )
+    assert run.plan is not None
+    steps = math.ceil(sum(learnt for learnt, _ in run.counts) / run.plan.batch_size)  # of an epoch
+    drawn = figures.curves(progress.history, np.asarray(progress.losses), steps, progress.epochs, progress.best)
     for column, figure, name in zip(st.columns(3), drawn, ("loss", "accuracy", "rate"), strict=True):
         with column:
             st.plotly_chart(figure, key=f"tuning-curve-{name}", config={"displayModeBar": False})
@@ -166,7 +207,6 @@ def _ended(progress: Any) -> None:
     if not progress.best:
         st.caption("It ended before its first epoch did; nothing was learnt.")
         return
-    state.look_at(progress.run)
     best = progress.history[progress.best - 1]
     st.markdown(
         f"**{percent(best.validation_accuracy)}** of the pictures to check with are right after epoch {best.number}, "

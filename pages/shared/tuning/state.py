@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explorer.training import Dataset, Epoch, Run
 
 STEPS = {"data": "Data", "plan": "Plan", "run": "Run", "result": "Result"}
+_BEGAN = "_tuning_began"
 _STEP, _DATASET, _VISITOR, _RUN = "_tuning_step", "_tuning_dataset", "_tuning_visitor", "_tuning_run"
 
 
@@ -58,6 +59,16 @@ def job(visitor: str) -> Job[Epoch] | None:
     from explorer import training
 
     return training.of(visitor)
+
+
+def began() -> None:
+    """Notes that a run was started in this session."""
+    st.session_state[_BEGAN] = True
+
+
+def started() -> bool:
+    """Whether a run was started in this session."""
+    return bool(st.session_state.get(_BEGAN))
 
 
 def look_at(name: str) -> None:

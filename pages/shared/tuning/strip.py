@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from pages.shared.text import percent
 from pages.shared.tuning import plan, state
 
+_ENDED = "_tuning_ended"
 _AT = {
     "waiting": "waits for its turn",
     "running": "under way",
@@ -35,7 +38,12 @@ def draw(visitor: str) -> None:
 def _states(visitor: str) -> dict[str, str]:
     from explorer import training
 
-    data, job, runs = state.dataset(), state.job(visitor), [run for run in training.runs() if run.usable]
+    job = state.job(visitor)
+    latest: Any = job.latest if job is not None and job.finished else None
+    if latest is not None and latest.best and st.session_state.get(_ENDED) != latest.run:
+        st.session_state[_ENDED] = latest.run
+        state.look_at(latest.run)  # its result is news, once
+    data, runs = state.dataset(), [run for run in training.runs() if run.usable]
     run = state.shown(tuple(runs))
     result = "none yet"
     if run is not None:
