@@ -112,7 +112,7 @@ def _no_truth(asked: Asked) -> None:
     )
     if asked.model.card.slug == "yolo_scenes":
         st.caption(
-            "This network knows five digits and four shapes and nothing else: photos of other things should get no box."
+            "This network knows five digits and four shapes and nothing else: a box on any other thing is a mistake."
         )
 
 
