@@ -51,7 +51,7 @@ def test_a_box_drawn_by_hand_is_measured_when_the_stroke_ends(visit):
 def test_stop_ends_a_measurement_and_what_is_left_is_seen_without_asking(visit):
     page = opened(visit, "Trust", "/attribution?network=resnet18&weights=random")
     # Methods are compared without being asked for where that is quick; else there is a button.
-    page.locator(".js-plotly-plot").or_(page.get_by_role("button", name="Compare methods")).first.wait_for()
+    page.get_by_text("map is most like").or_(page.get_by_role("button", name="Compare methods")).first.wait_for()
     settled(page)
     ask = page.get_by_role("button", name="Check it: about")
     ask.click()
