@@ -53,7 +53,7 @@ def test_the_guides_slip_is_what_it_is():
 def test_every_family_has_stages_and_takes_a_head(slug):
     card = catalogue.get(slug)
     anatomy = stages.of(slug)
-    network = heads.unfilled(card)
+    network = card.unfilled()
     old = sum(parameter.numel() for parameter in network.parameters())
     layer = network.get_submodule(anatomy.place.head)
     assert anatomy.backbone == old - sum(parameter.numel() for parameter in layer.parameters())

@@ -100,6 +100,16 @@ class Architecture:
         chosen = {name: value for name, value in given.items() if value is not None}
         return self._function()(**chosen, **options)
 
+    def unfilled(self) -> nn.Module:
+        """The network without numbers: it takes no time, and nobody else's random numbers change."""
+        import torch
+
+        try:
+            with torch.device("meta"):
+                return self.build()
+        except NotImplementedError:  # torchvision's RegNet asks its fresh weights for numbers
+            return self.build()
+
     def _function(self) -> Callable[..., nn.Module]:
         module, _, function = self.builder.partition(":")
         build: Callable[..., nn.Module] = getattr(importlib.import_module(module), function)

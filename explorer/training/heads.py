@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from explorer.catalogue import Architecture
 from explorer.catalogue.tuned import Head
 from explorer.errors import ExplorerError
 
@@ -42,15 +41,6 @@ class Place:
     def cut(self) -> str:
         """Path of the module whose input are the features."""
         return self.dropout or self.head
-
-
-def unfilled(card: Architecture) -> nn.Module:
-    """The network of ``card`` without numbers: it takes no time, and nobody else's random numbers change."""
-    try:
-        with torch.device("meta"):
-            return card.build()
-    except NotImplementedError:  # torchvision's RegNet asks its fresh weights for numbers
-        return card.build()
 
 
 def find(network: nn.Module) -> Place:

@@ -136,7 +136,7 @@ def bring(data: bytes, network: str = "", title: str = "", classes: Sequence[str
             card, state = _fitted(state, network, title)
         names = _names(card, classes)
         card = replace(card, classes=names, title=title or card.title, made=records.now())
-        module = heads.unfilled(card).to_empty(device="cpu")
+        module = card.unfilled().to_empty(device="cpu")
         weight_files.load_into(module, state, "This file")
         checkpoints.write(folder / records.BEST, module.state_dict(), {"card": tuned.describe(card)})
         _note(folder, card)
@@ -172,7 +172,7 @@ def _fitted(state: Mapping[str, Tensor], slug: str, title: str) -> tuple[TunedAr
     base = catalogue.get(slug)
     if isinstance(base, TunedArchitecture) or base.task != "classification":
         raise BadCheckpoint(f"{base.title} is no classification network of the catalogue; choose one.")
-    network = heads.unfilled(base)
+    network = base.unfilled()
     place, known = heads.find(network), network.state_dict().keys()
     ours = max(state, _renamed(base, state), key=lambda each: len(known & each.keys()))
     found = _head(ours, place.head)

@@ -125,7 +125,7 @@ def of(slug: str) -> Anatomy:
     card = catalogue.get(slug)
     if card.task != "classification":
         raise NotTrainable(f"{card.title} does not answer with one class for a photo; choose a classification network.")
-    network = heads.unfilled(card)
+    network = card.unfilled()
     return anatomy(network, (1, card.channels, card.input_size, card.input_size))
 
 

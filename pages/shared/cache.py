@@ -232,17 +232,10 @@ def depths(model: Model, picture: Picture) -> tuple[tuple[str, tuple[int, ...], 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def graph(slug: str) -> Graph:
     """The graph of a card's network at its own input size; needs no weights."""
-    import torch
-
     from explorer.graph import trace
 
     card = catalogue.get(slug)
-    try:
-        with torch.device("meta"):
-            module = card.build()
-    except NotImplementedError:  # RegNet draws its widths with operations that meta tensors do not have
-        module = card.build()
-    return trace(module, (1, card.channels, card.input_size, card.input_size))
+    return trace(card.unfilled(), (1, card.channels, card.input_size, card.input_size))
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
