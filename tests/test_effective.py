@@ -34,7 +34,7 @@ def test_one_convolution_by_hand(photo):
     conv = nn.Conv2d(3, 2, 3, padding=1, bias=False)
     found = receptive_field.effective(model(conv), photo, "0", (4, 6))
     expected = np.zeros((12, 12))
-    expected[3:6, 5:8] = conv.weight.detach().sum(dim=0).abs().sum(dim=0)
+    expected[3:6, 5:8] = conv.weight.detach().sum(dim=0).abs().sum(dim=0).numpy()
     np.testing.assert_allclose(found.gradient, expected, atol=1e-6)
     assert found.box == (5, 3, 8, 6)
     assert found.field.size == 3

@@ -67,11 +67,10 @@ def part(shard: Sequence[Answered], slugs: Sequence[str], targets: Mapping[str, 
             return pa.nulls(
                 len(files), pa.list_(pa.from_numpy_dtype(values.dtype)) if values.ndim > 1 else pa.float32()
             )
-        rows = values[place]
         if values.ndim < 2:
-            return pa.array(rows, mask=~good)
-        offsets = pa.array(np.arange(len(rows) + 1, dtype=np.int32) * values.shape[1])
-        return pa.ListArray.from_arrays(offsets, pa.array(rows.reshape(-1)), mask=skipped)
+            return pa.array(values[place], mask=~good)
+        offsets = np.cumsum([0, *(good * values.shape[1])]).astype(np.int32)  # a skipped picture's list has length 0
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)), mask=skipped)
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(batch, name) for batch in batches])

@@ -14,6 +14,7 @@ _NAMES: tuple[tuple[Rule, str], ...] = (
     ),
     (common.same, "native_channel_shuffle channel_shuffle"),
     (common.pointwise, "where masked_fill"),
+    (common.pointwise, "celu elu hardsigmoid hardtanh leaky_relu selu"),  # PyTorch 2.6 does not mark them
     (sliding.convolution, "convolution"),
     (partial(sliding.pool, 1), "avg_pool1d max_pool1d"),
     (partial(sliding.pool, 2), "avg_pool2d max_pool2d_with_indices"),
