@@ -34,7 +34,15 @@ def grids(panels: Sequence[tuple[str, npt.NDArray[np.generic]]], *, numbers: boo
             texttemplate="%{z:.3~g}" if numbers else None,
             hovertemplate="row %{y}, column %{x}: %{z:.4~g}<extra></extra>",
         )
-        figure.update_yaxes(autorange="reversed", visible=False, fixedrange=True, row=1, col=column)
+        figure.update_yaxes(
+            autorange="reversed",
+            visible=False,
+            fixedrange=True,
+            constrain="domain",
+            constraintoward="top",  # under its title, where the figure is higher than wide
+            row=1,
+            col=column,
+        )
         figure.update_xaxes(
             visible=False,
             fixedrange=True,
@@ -44,5 +52,5 @@ def grids(panels: Sequence[tuple[str, npt.NDArray[np.generic]]], *, numbers: boo
             col=column,
         )
     figure.update_annotations(font_size=13)
-    figure.update_layout(height=300, dragmode=False, margin={"l": 5, "r": 5, "t": 30, "b": 5})
+    figure.update_layout(height=280, dragmode=False, margin={"l": 5, "r": 5, "t": 30, "b": 5})
     return figure

@@ -93,6 +93,6 @@ def smallest_side(levels: int = 4, *, valid: bool = False) -> int:
 def _exists(size: tuple[int, int], height: int, width: int, levels: int, valid: bool) -> None:
     if min(size) < 1:
         raise TooSmall(
-            f"A picture of {height} x {width} vanishes on its way through {levels} levels"
+            f"A picture of {height} × {width} pixels vanishes on its way through {levels} levels"
             f"{' of unpadded convolutions' if valid else ''}; make it larger."
         )

@@ -14,6 +14,13 @@ from tests.browser.conftest import settled
 pytestmark = pytest.mark.browser
 
 
+CHOSEN = """(svg, count) => Array.from({length: count}, () => {
+  svg.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}));
+  const chosen = [...svg.parentElement.querySelectorAll('.tag.chosen')];
+  return chosen.filter((tag) => getComputedStyle(tag).visibility === 'visible').length;
+})"""  # in one go: a pause of the keys would choose the box
+
+
 def scene(page: Page):
     """The picture, once it is drawn."""
     return page.locator("svg[data-ready]")
@@ -77,6 +84,36 @@ def test_a_box_tells_its_numbers_and_a_click_asks_why(visit):
     page.get_by_text(re.compile(r"Why is there")).wait_for()  # the box that the key stopped at is the one in question
     expect(page.get_by_text("Asked for:")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_labels_keep_clear_of_each_other_or_wait_for_their_box(visit, width):
+    page = visit("/detection", width=width)
+    page.get_by_role("spinbutton", name="Scene").fill("11")  # four things over and beside each other
+    page.keyboard.press("Enter")
+    page.get_by_text("scene 11 ·").wait_for()
+    slider = page.get_by_role("slider", name="IoU limit")
+    slider.focus()
+    for _ in range(10):  # to 0.95: hardly a box goes, so that labels abound
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("IoU limit 0.95").wait_for()
+    settled(page)
+    frame, tags = page.locator(".frame"), page.locator(".frame .tag:not(.crowded)")
+    around = frame.bounding_box()
+    areas = [each.bounding_box() for each in tags.all()]
+    assert around
+    assert len(areas) > 5
+    for index, one in enumerate(areas):
+        assert around["x"] - 1 < one["x"]
+        assert one["x"] + one["width"] < around["x"] + around["width"] + 1
+        for other in areas[index + 1 :]:
+            across = min(one["x"] + one["width"], other["x"] + other["width"]) - max(one["x"], other["x"])
+            down = min(one["y"] + one["height"], other["y"] + other["height"]) - max(one["y"], other["y"])
+            assert min(across, down) < 1
+    hidden = page.locator(".frame .tag.crowded").count()
+    expect(page.get_by_text("left out for want of room")).to_have_count(int(hidden > 0))
+    shown = scene(page).evaluate(CHOSEN, len(areas))
+    assert shown == [1] * len(areas)  # the label of the box that is pointed at, whether there was room or not
 
 
 def test_another_scene_is_drawn_at_once(visit):

@@ -124,6 +124,45 @@ def test_suppression_goes_decision_by_decision(said):
     assert not app.exception
 
 
+def test_the_final_boxes_follow_both_limits_which_all_steps_share(said):
+    app = at("truth")
+    app.slider(key="detection-confidence").set_value(0.02).run()
+    app.slider(key="detection-limit").set_value(0.95).run()
+    boxes = said.above(0.02)
+    left = detection.suppress(boxes.boxes, boxes.scores, boxes.labels, 0.95).kept
+    assert f"confidence 0.02 · IoU limit 0.95 · {len(left)} boxes" in shown(app)
+    assert len(left) > len(detection.suppress(boxes.boxes, boxes.scores, boxes.labels, 0.45).kept)
+    app.segmented_control(key="detection-step").set_value("suppression").run()
+    assert f"{len(boxes)} boxes: {len(left)} stay" in shown(app)
+    assert app.slider(key="detection-limit").value == 0.95
+    assert not app.exception
+
+
+def test_seven_steps_lead_from_the_first_to_the_last():
+    app = opened("detection")
+    assert "**Step 6 of 7:**" in shown(app)
+    next(each for each in app.button if each.label == "Start at step 1: Grid").click().run()
+    for number, name in enumerate(list(steps.STEPS.values())[1:], start=2):
+        assert f"**Step {number - 1} of 7:**" in shown(app)
+        next(each for each in app.button if each.label == f"On to step {': '.join(name.split())}").click().run()
+        assert not app.exception
+    assert "**Step 7 of 7:**" in shown(app)
+    assert not any(each.label.startswith("On to step") for each in app.button)
+
+
+def test_a_photo_without_boxes_says_how_near_the_best_score_comes(small):
+    from pages.shared import pictures
+
+    best = looking.look(small, pictures.find(pictures.default("photos")).open()).scores.max()
+    assert best < 0.95
+    state = {"detection-source": "photo", "detection-confidence": 0.95}
+    text = shown(at("truth", **state))
+    assert f"the best of 300 scores is {best:.3f}, less than the confidence of 0.95" in text
+    assert "| Box |" not in text
+    assert "none of the final boxes" in shown(at("why", **state))
+    assert "none of the final boxes" not in shown(at("why"))
+
+
 def test_fresh_scenes_are_measured_when_asked(monkeypatch, small):
     monkeypatch.setattr(truth, "_FRESH", 5)
     app = AppTest.from_function(steps_alone, default_timeout=120).run()
@@ -148,6 +187,10 @@ def test_the_guides_head_runs_with_random_weights_and_says_so():
     app = opened("detection", network="yolo")
     assert not app.exception
     assert any("random weights" in each.value for each in app.warning)
+    boxes = re.search(r"The best 20 of (\d+) boxes are listed", shown(app))  # chance finds many
+    assert boxes
+    assert f"**{boxes[1]} boxes.**" in shown(app)
+    assert shown(app).count("| class ") == 20
 
 
 def test_torchvisions_detectors_say_that_their_weights_are_not_here():

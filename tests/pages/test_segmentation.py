@@ -90,6 +90,33 @@ def test_the_size_table_is_the_papers_and_any_other():
     assert any("The smallest side is 188 pixels." in warning.value for warning in app.warning)
 
 
+def test_the_table_names_only_what_an_odd_size_loses():
+    app = at("Sizes")
+    app.number_input(key="segmentation-height").set_value(97).run()
+    app.number_input(key="segmentation-width").set_value(131).run()
+    text = shown(app).replace("\N{NO-BREAK SPACE}", " ")
+    assert "**97 × 131 → 97 × 131** pixels. 2 of the 4 poolings drop a row or column" in text
+    # By hand: 97 → 48 → 24 → 12 → 6 and 131 → 65 → 32 → 16 → 8; 2 × 32 is one column short of 65.
+    assert "| down 1 | 2 × 2 pooling: 1 row, 1 column dropped | 48 × 65 |" in text
+    assert "| down 2 | 2 × 2 pooling: 1 column dropped | 24 × 32 |" in text
+    assert "| up 2 | stretched to the skip: 1 column added | 48 × 65 |" in text
+    assert not app.exception
+
+
+@pytest.mark.parametrize(("width", "height", "drawn"), [(26, 384, 38), (384, 303, 710), (384, 20, 10752)])
+def test_a_tall_picture_beside_its_skips_ends_with_the_screen(monkeypatch, width, height, drawn):
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    widths = []
+    monkeypatch.setattr(skips.st, "image", lambda _data, *, width: widths.append(width))
+    nothing = np.zeros((height, width))
+    found = SimpleNamespace(mask=lambda: nothing > 0.5, seen=np.zeros((height, width, 3), np.uint8), skips=(True,))
+    skips._beside(found, found)
+    assert widths == [drawn]
+
+
 def test_the_ways_up_are_told_apart():
     app = at("Up again")
     assert "exactly **nearest neighbour**" in shown(app)

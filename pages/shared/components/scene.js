@@ -50,13 +50,13 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   parts.push(hover);
   svg.replaceChildren(...parts);
   for (const old of frame.querySelectorAll('.tag')) old.remove();
-  boxes.forEach(({at: [l, t, r], kind, tag}) => {
-    if (!tag) return;
-    const mark = document.createElement('div'), far = l > .72 * W;
-    mark.className = `tag ${kind}${t < .07 * H ? ' inside' : ''}${far ? ' flush' : ''}`;
+  const marks = boxes.flatMap(({kind, tag}, index) => {
+    if (!tag) return [];
+    const mark = document.createElement('div');
+    mark.className = `tag ${kind}`;
     mark.textContent = tag;
-    mark.style.left = 100 * (far ? r : l) / W + '%'; mark.style.top = 100 * t / H + '%';
     frame.append(mark);
+    return [{mark, index}];
   });
   const key = root.querySelector('.key');
   key.replaceChildren(...header.key.map(([kind, text]) => {
@@ -65,6 +65,16 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     entry.append(sample, text);
     return entry;
   }));
+  const left = document.createElement('span');
+  key.append(left);
+  const arrange = () => {
+    const count = settle(frame, W, marks, boxes);
+    left.textContent = count ? `${count} label${count > 1 ? 's' : ''} left out for want of room: point at a box` : '';
+    left.hidden = !count;
+  };
+  arrange();
+  const watch = new ResizeObserver(arrange);
+  watch.observe(frame);
 
   const inside = (x, y) => {                     // the smallest box under the pointer
     let best = -1, least = Infinity;
@@ -75,13 +85,17 @@ export default function ({data, parentElement: root, setTriggerValue}) {
     return best;
   };
   const cellAt = (x, y) => [clamp(Math.floor(y / stride), rows - 1), clamp(Math.floor(x / stride), columns - 1)];
-  const rest = () => { here.textContent = header.rest; drawn.forEach((box, index) => box.classList.toggle('chosen', index === header.chosen)); };
+  const raise = (chosen) => {
+    drawn.forEach((box, index) => box.classList.toggle('chosen', index === chosen));
+    marks.forEach(({mark, index}) => mark.classList.toggle('chosen', index === chosen));
+  };
+  const rest = () => { here.textContent = header.rest; raise(header.chosen); };
   const sayCell = ([r, c]) => {
     here.textContent = `Row ${r}, column ${c}` + (blobs.values ? `: ${header.measure} ${short(blobs.values[r * columns + c])}` : '');
   };
   const sayBox = (index) => {
     here.textContent = boxes[index].detail;
-    drawn.forEach((box, each) => box.classList.toggle('chosen', each === index));
+    raise(index);
   };
   const where = (event) => {
     const rect = svg.getBoundingClientRect();
@@ -123,5 +137,5 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   };
   rest();
   svg.dataset.ready = header.id;
-  return () => { clearTimeout(state.timer); URL.revokeObjectURL(address); };
+  return () => { watch.disconnect(); clearTimeout(state.timer); URL.revokeObjectURL(address); };
 }

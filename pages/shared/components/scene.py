@@ -28,7 +28,9 @@ _component = st.components.v2.component(
     "scene",
     html=_HTML,
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
-    js=UNPACK + _HERE.with_suffix(".js").read_text(encoding="utf-8"),
+    js=UNPACK
+    + _HERE.with_name("scene_labels.js").read_text(encoding="utf-8")
+    + _HERE.with_suffix(".js").read_text(encoding="utf-8"),
 )
 
 

@@ -24,6 +24,15 @@ STEPS = {
     "truth": "6  Truth",
     "why": "7  Why?",
 }
+_SAYS = {
+    "grid": "where boxes can come from, the cells and the anchors in each.",
+    "objectness": "which cells say that something is there.",
+    "decode": "how the raw numbers of a cell become a box.",
+    "threshold": "which boxes are sure enough.",
+    "suppression": "which of the many boxes on one thing stays.",
+    "truth": "the result, the boxes that are left.",
+    "why": "where in the picture the evidence for one box lies.",
+}
 _DRAW: dict[str, Callable[[Asked], Any]] = {
     "grid": grid.draw,
     "objectness": objectness.draw,
@@ -49,14 +58,14 @@ def draw(model: Model, picture: Picture, seed: int | None) -> None:
     st.session_state.setdefault("detection-confidence", CONFIDENCE)
     st.session_state.setdefault("detection-limit", LIMIT)
     step = st.segmented_control(
-        "Step",
+        "Seven steps from the picture to its boxes",
         list(STEPS),
         required=True,
         format_func=STEPS.__getitem__,
         key="detection-step",
         persist_state="session",
-        label_visibility="collapsed",
     )
+    _where(str(step))
     made = cache.scene(seed)[0] if seed is not None else None
     known = model.card.slug == "yolo_scenes" and made is not None
     asked = Asked(
@@ -84,6 +93,27 @@ def draw(model: Model, picture: Picture, seed: int | None) -> None:
     for go in waiting:
         if go is not None:
             go()
+
+
+def _where(step: str) -> None:
+    """Which step this is, and the ways to the first and to the next."""
+    names = list(STEPS)
+    at = names.index(step)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**Step {at + 1} of {len(names)}:** {_SAYS[step]}", width="content")
+        if at >= names.index("truth"):
+            _way(names[0], "Start at step", "first_page")
+        if at + 1 < len(names):
+            _way(names[at + 1], "On to step", "arrow_forward")
+
+
+def _way(step: str, words: str, icon: str) -> None:
+    st.button(
+        f"{words} {': '.join(STEPS[step].split())}",
+        icon=f":material/{icon}:",
+        key=f"detection-way-{words.split()[0].lower()}",
+        on_click=lambda: st.session_state.update({"detection-step": step}),
+    )
 
 
 def lines(asked: Asked) -> str:

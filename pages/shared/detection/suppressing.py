@@ -41,9 +41,9 @@ def _decision(count: int) -> int:
         st.session_state["_detection_decision"] = min(count, max(0, st.session_state[_STEP] + by))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.slider("Decision", 0, count, key=_STEP, on_change=moved, width=250)
         st.button("Back", icon=":material/chevron_left:", on_click=moved, args=(-1,), key="detection-back")
         st.button("Next", icon=":material/chevron_right:", on_click=moved, args=(1,), key="detection-next")
+        st.slider("Decision", 0, count, key=_STEP, on_change=moved, width=250)
     return int(st.session_state[_STEP])
 
 

@@ -8,6 +8,7 @@ from pages.shared.components.scene import Drawn, View, scene
 from pages.shared.detection.asked import Asked, picked
 
 _KEY = "detection-threshold"
+_WIDTH = 230  # px: two of them fit beside the picture
 
 
 def draw(asked: Asked) -> None:
@@ -61,7 +62,16 @@ def draw(asked: Asked) -> None:
 
 def confidence_slider() -> None:
     """The least score of a box; the same for all steps."""
-    st.slider("Confidence", 0.01, 0.95, step=0.01, key="detection-confidence", persist_state="session", width=300)
+    st.slider(
+        "Confidence",
+        0.01,
+        0.95,
+        step=0.01,
+        key="detection-confidence",
+        persist_state="session",
+        width=_WIDTH,
+        help="The least score of a box: its objectness times the share of its best class.",
+    )
 
 
 def limit_slider() -> None:
@@ -73,6 +83,6 @@ def limit_slider() -> None:
         step=0.05,
         key="detection-limit",
         persist_state="session",
-        width=300,
+        width=_WIDTH,
         help="Intersection over union: the area that two boxes share, divided by the area that they cover together.",
     )

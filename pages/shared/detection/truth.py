@@ -14,6 +14,7 @@ from pages.shared import blocks
 from pages.shared.components.scene import Drawn, View, scene
 from pages.shared.detection import cache
 from pages.shared.detection.asked import Asked, picked, table
+from pages.shared.detection.threshold import confidence_slider, limit_slider
 from pages.shared.long_run import LongRun, offer
 from pages.shared.text import plain
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEY = "detection-truth"
 _FRESH = 100  # scenes; 0.03 s each, most of it to make them
+_ROWS = 20  # boxes listed
 _FIRST = 20_000  # no seed of the page's own below it is measured, none of the card's figures above
 
 
@@ -31,21 +33,20 @@ def draw(asked: Asked) -> Callable[[], None] | None:
     matching = None
     left, right = st.columns([6, 7], gap="large")
     with right:
+        first = st.container()  # the result stands above the controls that it depends on
+        with st.container(horizontal=True):
+            confidence_slider()
+            limit_slider()
+            needed = _needed_slider() if asked.truth is not None else 0.0
         if asked.truth is not None:
-            needed = st.slider(
-                "IoU from which a box counts as right",
-                0.05,
-                0.95,
-                0.5,
-                0.05,
-                key="detection-needed",
-                persist_state="session",
-                width=340,
-            )
             matching = match(found, *asked.truth, needed)
-            _figures(asked, matching)
+            with first:
+                _figures(asked, matching)
+            _table(asked, matching)
         else:
-            _no_truth(asked)
+            with first:
+                _no_truth(asked)
+            _scores(asked)
     with left:
         view = _view(asked, matching)
 
@@ -62,6 +63,22 @@ def draw(asked: Asked) -> Callable[[], None] | None:
     return _fresh(asked)
 
 
+def _needed_slider() -> float:
+    return float(
+        st.slider(
+            "IoU from which a box counts as right",
+            0.05,
+            0.95,
+            0.5,
+            0.05,
+            key="detection-needed",
+            persist_state="session",
+            width=300,
+            help="With the thing itself, whose box is known: how well a box must fit.",
+        )
+    )
+
+
 def _figures(asked: Asked, matching: Matching) -> None:
     assert asked.truth is not None
     found, things = asked.found, len(asked.truth[1])
@@ -71,12 +88,17 @@ def _figures(asked: Asked, matching: Matching) -> None:
         f"{wrong} box{'es' * (wrong != 1)} wrong" if wrong else "no box wrong",
     ]
     st.markdown(f"{', '.join(say)}: precision {_share(matching.precision)}, recall {_share(matching.recall)}.")
-    rows = []
-    for index in range(len(found)):
+
+
+def _table(asked: Asked, matching: Matching) -> None:
+    assert asked.truth is not None
+    found, rows = asked.found, []
+    for index in range(min(len(found), _ROWS)):
         name = plain(asked.name(found.labels[index]))
         rows.append((name, f"{found.scores[index]:.2f}", f"{matching.iou[index]:.2f}", _why(asked, matching, index)))
     rows += [(plain(asked.name(asked.truth[1][each])), "–", "–", "missed") for each in matching.missed]
     table(("Box", "Score", "IoU with the truth", ""), rows)
+    _listed(len(found))
     st.caption(
         "Precision: of the boxes, how many are right. Recall: of the things, how many were found. A box is right if "
         "its class is, if the IoU is high enough, and if no better box has found the thing already."
@@ -101,19 +123,34 @@ def _why(asked: Asked, matching: Matching, index: int) -> str:
 
 
 def _no_truth(asked: Asked) -> None:
-    found = asked.found
+    count = len(asked.found)
     st.markdown(
-        f"**{len(found)} box{'es' * (len(found) != 1)}.** Nobody has told what is in this picture, so precision and "
-        "recall cannot be known; the scenes know, because they are made."
+        (f"**{count} box{'es' * (count != 1)}.** " if count else f"**No box**: {_best_score(asked)} ")
+        + "Nobody has told what is in this picture, so precision and recall cannot be known; the scenes know, because "
+        "they are made."
     )
-    table(
-        ("Box", "Score"),
-        [(plain(asked.name(label)), f"{score:.2f}") for label, score in zip(found.labels, found.scores, strict=True)],
-    )
+
+
+def _best_score(asked: Asked) -> str:
+    best = float(asked.said.scores.max())
+    least = asked.confidence
+    return f"the best of {asked.said.scores.size:,} scores is {best:.3f}, less than the confidence of {least:.2f}."
+
+
+def _scores(asked: Asked) -> None:
+    pairs = list(zip(asked.found.labels, asked.found.scores, strict=True))
+    if pairs:
+        table(("Box", "Score"), [(plain(asked.name(label)), f"{score:.2f}") for label, score in pairs[:_ROWS]])
+        _listed(len(pairs))
     if asked.model.card.slug == "yolo_scenes":
         st.caption(
             "This network knows five digits and four shapes and nothing else: a box on any other thing is a mistake."
         )
+
+
+def _listed(boxes: int) -> None:
+    if boxes > _ROWS:
+        st.caption(f"The best {_ROWS} of {boxes} boxes are listed.")
 
 
 def _view(asked: Asked, matching: Matching | None) -> View:
@@ -129,11 +166,9 @@ def _view(asked: Asked, matching: Matching | None) -> View:
         if matching is not None:
             detail += f" {'Right' if right else 'Wrong'}, IoU {matching.iou[index]:.2f}."
         boxes.append(Drawn(found.boxes[index], "right" if right else "wrong", name, f"{detail} Click to ask why."))
-    key = (
-        {"right": "found"}
-        if matching is None
-        else {"right": "right", "wrong": "wrong", "truth": "truth", "missed": "missed"}
-    )
+    key = {"right": "right", "wrong": "wrong", "truth": "truth", "missed": "missed"}
+    if matching is None:
+        key = {"right": "found"} if len(found) else {}
     if matching is not None and asked.truth is not None:
         for index, box in enumerate(asked.truth[0]):
             missed = index in matching.missed
@@ -145,7 +180,9 @@ def _view(asked: Asked, matching: Matching | None) -> View:
         asked.said.stride,
         f"{len(found)} boxes over the picture. Arrow keys go from box to box.",
         boxes,
-        "Point at a box for its numbers, click it to ask why." if len(found) else "No box reaches the confidence.",
+        "Point at a box for its numbers, click it to ask why."
+        if len(found)
+        else "No box is left; lower the confidence.",
         key,
         pick="box",
     )

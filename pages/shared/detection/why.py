@@ -28,6 +28,11 @@ def draw(asked: Asked) -> None:
             f"Why is there **{plain(asked.titled(best, said.scores[place]))}** in row {place[1]}, column {place[2]}? "
             "One raw number of its anchor is traced back to a block of the trunk."
         )
+        if said.scores[place] < asked.confidence:
+            st.markdown(
+                f"Its score is below the confidence of {asked.confidence:.2f}, so it is none of the final boxes: "
+                "the colours show its own strongest evidence, however weak that is."
+            )
         asks = {"objectness": "Why anything?", "class": "Why this class?"}
         question = controls.kept_choice("Question", "detection-question", asks)
         names = looking.blocks(asked.model)

@@ -39,7 +39,7 @@ def draw() -> None:
         st.warning(f"{error} The smallest side is {least} pixels.", icon=":material/info:")
         return
     st.markdown(verdict(height, width, rows, valid))
-    head = "| stage | step | height × width | |\n|---|---|---:|---|\n"
+    head = "| stage | step | height × width |\n|---|---|---:|\n"
     st.markdown(head + "\n".join(map(_line, rows)))
     with st.expander("Code for this view", icon=":material/code:"):
         st.code(lines(height, width, valid), language="python")
@@ -81,7 +81,10 @@ def _number(label: str, key: str) -> int:
 def _line(row: segmentation.Row) -> str:
     note = ""
     if any(row.lost):
-        rows, columns = row.lost
+        lost = zip(row.lost, ("row", "column"), strict=True)
+        counts = [f"{count} {name}{'s' * (count != 1)}" for count, name in lost if count]
         amount = {"pooling": "dropped", "stretched": "added", "cropped": "cut off the skip"}[row.step]
-        note = f"{rows} row{'s' * (rows != 1)}, {columns} column{'s' * (columns != 1)} {amount}"
-    return f"| {row.stage} | {_WORDS[row.step]} | {row.height} × {row.width} | {note} |"
+        note = f": {', '.join(counts)} {amount}"
+    # On a phone the size would break into three lines.
+    size = f"{row.height} × {row.width}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"| {row.stage} | {_WORDS[row.step]}{note} | {size} |"

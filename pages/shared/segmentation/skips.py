@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEY, _CUT, _OPEN = "segmentation-u", "_segmentation_cut", "_segmentation_open"
 _THUMBNAIL = 208  # pixels: twice what is drawn
+_HIGHEST = 560  # pixels of the screen, of the picture below the U
 
 
 @st.fragment
@@ -151,8 +152,13 @@ def _beside(found: Segmentation, whole: Segmentation) -> None:
     picture = Image.fromarray(painted.astype(np.uint8))
     scale = max(1, 640 // max(picture.size))
     picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
-    st.image(images.encode_png(picture), width="stretch")
-    st.caption("Orange: in the mask with and without the cut. Blue: lost by the cut. Purple: new. Threshold 0.5.")
+    # A width in pixels ends at that of the column; a tall picture ends sooner.
+    st.image(images.encode_png(picture), width=max(1, round(_HIGHEST * picture.width / picture.height)))
+    st.caption(
+        "Orange: the mask. A cut shows in blue what is lost, in purple what is new. Threshold 0.5."
+        if all(found.skips)
+        else "Orange: in the mask with and without the cut. Blue: lost by the cut. Purple: new. Threshold 0.5."
+    )
 
 
 def _worth(shown: Shown, levels: int) -> None:

@@ -96,9 +96,10 @@ def network() -> Model:
 def chosen(model: Model) -> Shown:
     """What to look at; draws the controls."""
     st.session_state.setdefault(_SEED, FIRST)
+    there = {name: title for name, title in _SOURCES.items() if name in ("made", "yours", *pictures.samples())}
+    # Outside the row: in it the buttons do not wrap, and a phone would hide the last ones.
+    source = controls.kept_choice("Picture", "segmentation-source", there)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        there = {name: title for name, title in _SOURCES.items() if name in ("made", "yours", *pictures.samples())}
-        source = controls.kept_choice("Picture", "segmentation-source", there)
         if source == "made":
             st.number_input(
                 "Seed",

@@ -40,7 +40,9 @@ def draw(shown: Shown) -> None:
     found = segmentation.upsample(_GRID, way)
     panels = [("Below", np.array(_GRID)), ("Kernel", segmentation.WAYS[way].kernel)]
     panels += [("Twice the size", found.values), ("Stamps on each pixel", found.stamps)]
-    st.plotly_chart(figures.grids(panels), key="segmentation-grids", config={"displayModeBar": False})
+    for place, column in enumerate(st.columns(2)):  # two beside two, two above two on a phone
+        two = figures.grids(panels[2 * place : 2 * place + 2])
+        column.plotly_chart(two, key=f"segmentation-grids-{place}", config={"displayModeBar": False})
     st.markdown(_SAYS[way])
     st.markdown(f"##### In {shown.model.card.title}")
     _network(shown)
