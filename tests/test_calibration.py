@@ -33,6 +33,25 @@ def test_a_bin_holds_its_upper_edge_and_empty_bins_are_nan():
         calibration.reliability(np.array([]), np.array([]))
 
 
+def test_the_figure_shows_each_bin_as_a_dot_and_its_gap():
+    from explorer.figures import evaluation as figures
+
+    # Three bins of ten: one wrong at 0.95 and one at 0.93, one right at 0.45, one wrong at 0.15.
+    found = calibration.reliability(np.array([0.95, 0.93, 0.45, 0.15]), np.array([False, False, True, False]), bins=10)
+    figure = figures.reliability(found)
+    traces = {trace.name: trace for trace in figure.data}
+    dots, gaps = traces["bins"], traces["gap"]
+    assert list(dots.x) == pytest.approx([0.15, 0.45, 0.94])
+    assert list(dots.y) == pytest.approx([0, 1, 0])  # a bar of height 0 is not seen, a dot is
+    assert list(dots.customdata) == [1, 1, 2]
+    assert dots.marker.size[2] > dots.marker.size[0] == dots.marker.size[1] >= 7
+    ends = np.array([each for each in gaps.y if each is not None], float).reshape(3, 2)
+    np.testing.assert_allclose(ends, [[0, 0.15], [1, 0.45], [0, 0.94]])  # down or up to the diagonal
+    low, high = figure.layout.yaxis.range
+    assert low < 0
+    assert high > 1
+
+
 def test_curve_equals_scikit_learns_and_the_error_is_torchmetrics():
     import torch
     from torchmetrics.functional.classification import binary_calibration_error

@@ -333,6 +333,44 @@ def test_names_collide_with_no_name_and_cover_no_dot(table, width, height, least
             assert loaded["network"][loaded["slug"] == chosen].iloc[0] in [name.text for name in seen.names]
 
 
+@pytest.mark.parametrize(("width", "height"), [(285, 380), (800, 450)])
+def test_the_front_is_named_whatever_is_crowded(table, width, height):
+    for rows in (table, table[table["loaded"]], table[table["ten"] & table["loaded"]]):
+        for x in ("parameters", "macs", "activation_mb", "file_mb"):
+            for y in ("top1", "top5"):
+                seen = views.view(rows, x, y, area="macs", chosen="resnet50", width=width, height=height)
+                assert set(seen.front) <= {name.index for name in seen.names}, (x, y, len(rows))
+
+
+def test_an_axis_of_accuracies_never_makes_a_mountain_of_a_tenth(table):
+    two = table[table["loaded"] & table["slug"].isin(["resnet50", "resnet18"])].assign(top1=[80.0, 80.1])
+    # 0.1 points become 2: 0.95 more on each side, and 6 % of the two beyond the dots.
+    assert views.view(two, "parameters", "top1").y.ends == pytest.approx((80 - 0.95 - 0.12, 80.1 + 0.95 + 0.12))
+    wide = two.assign(top1=[70.0, 80.0])
+    assert views.view(wide, "parameters", "top1").y.ends == pytest.approx((70 - 0.6, 80 + 0.6))
+    alike = two.assign(year=2015)
+    assert views.view(alike, "year", "top1").x.ends == pytest.approx((2014.5, 2015.5))
+
+
+@pytest.mark.parametrize("times", [(21.0, 24.0), (21.0, 29.0), (20.0, 53.0), (7.0, 40.0), (0.012, 0.1), (2.0, 900.0)])
+def test_a_short_logarithmic_axis_has_ticks(table, times):
+    from explorer.figures.performance import chart
+
+    measured = dict(zip(("resnet18", "vgg16"), times, strict=True))
+    rows = performance.with_latency(table, measured).dropna(subset=["latency_ms"])
+    seen = views.view(rows, "latency_ms", "top1")
+    axis = chart(seen, rows, "").layout.xaxis
+    if math.log10(times[1] / times[0]) * 1.12 < 1:
+        assert 3 <= len(axis.tickvals) <= 8
+        assert all(
+            10 ** seen.x.ends[0] <= tick * 1.001 and tick <= 10 ** seen.x.ends[1] * 1.001 for tick in axis.tickvals
+        )
+        steps = {f"{tick:.2g}" for tick in axis.tickvals}
+        assert len(steps) == len(axis.tickvals)  # round numbers, none twice
+    else:
+        assert axis.tickvals is None
+
+
 def test_a_name_crosses_a_line_only_if_it_must():
     dot, size = np.array([[50.0, 50.0]]), (200.0, 100.0)
     names = placing.place(dot, np.array([10.0]), ["net"], [0], size)

@@ -245,3 +245,13 @@ def test_a_damaged_card_hides_one_network_and_no_page(run):
     assert run.name in {each.name for each in training.runs()}
     path.write_bytes(good)
     assert run.slug in catalogue.titles()
+
+
+def test_the_curve_of_losses_has_room_above_its_highest(run):
+    from explorer.figures import training as figures
+
+    loss, accuracy, _ = figures.curves(run.epochs, np.array([3.0, 1.0, np.nan]), 2, 2, run.best.number)
+    highest = max(3.0, *(each.loss for each in run.epochs), *(each.validation_loss for each in run.epochs))
+    assert loss.layout.yaxis.range == pytest.approx((0, 1.08 * highest))
+    assert accuracy.layout.yaxis.range[1] > 100
+    assert figures.curves((), np.array([]), 1, 1, 0)[0].layout.yaxis.range == (0, 1)

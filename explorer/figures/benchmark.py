@@ -119,7 +119,10 @@ def _barred(figure: go.Figure, names: Sequence[str]) -> go.Figure:
 
 
 def _colour(result: Benchmark) -> str:
-    return palettes.family_colour(catalogue.get(result.slug).family)
+    try:
+        return palettes.family_colour(catalogue.get(result.slug).family)
+    except catalogue.UnknownArchitecture:  # a tuned network that was deleted since
+        return palettes.OTHER
 
 
 def _names(result: Benchmark, *, batch: bool = True) -> tuple[str, str]:

@@ -81,9 +81,23 @@ def _axis(axis: Axis, ink: str) -> dict[str, Any]:
     if axis.log:
         decades = axis.ends[1] - axis.ends[0]
         settings |= {"dtick": "D2" if decades < 2.2 else 1, "tickformat": "~g"}
+        if decades < 1:  # 1, 2, 5, 10 ... would leave one tick, or none
+            settings |= {"tickmode": "array", "tickvals": _ticks(*(10.0**end for end in axis.ends))}
     elif axis.metric.digits == 0:
         settings |= {"tickformat": "d", "nticks": 8}
     return settings
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to eight round numbers between two that are less than a decade apart, for a logarithmic axis."""
+    if high > 4 * low:
+        powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))))
+        ticks = [each * 10.0**power for power in powers for each in (1, 1.5, 2, 3, 4, 6, 8)]
+        return [each for each in ticks if low <= each <= high]
+    least = (high - low) / 3
+    power = 10.0 ** np.floor(np.log10(least))
+    step = power * max(each for each in (1, 2, 5) if each * power <= least)
+    return [float(step * each) for each in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
 def _dots(view: View, shown: pd.DataFrame, ink: str) -> go.Scatter:

@@ -34,7 +34,9 @@ def curves(
         _line(loss, places[shown], losses[shown], "each step", _LEARNT, thin=True)
     _line(loss, numbers, [each.loss for each in epochs], "to learn from", _LEARNT)
     _line(loss, numbers, [each.validation_loss for each in epochs], "to check with", _CHECKED)
-    loss.update_yaxes(rangemode="tozero")
+    drawn = np.array([*losses, *(each.loss for each in epochs), *(each.validation_loss for each in epochs)])
+    highest = float(np.max(drawn, initial=0.0, where=np.isfinite(drawn)))
+    loss.update_yaxes(range=[0, 1.08 * highest or 1.0])  # a line at the very edge would look cut off
     checked = [100 * each.validation_accuracy for each in epochs]
     _line(accuracy, numbers, [100 * each.accuracy for each in epochs], "to learn from", _LEARNT, unit=" %")
     _line(accuracy, numbers, checked, "to check with", _CHECKED, unit=" %")
@@ -51,7 +53,7 @@ def curves(
     _line(rate, numbers, [each.head_rate for each in epochs], "head", _RATE)
     if any(each.backbone_rate for each in epochs):
         _line(rate, numbers, [each.backbone_rate for each in epochs], "backbone", _RATE, thin=True)
-    rate.update_yaxes(rangemode="tozero", exponentformat="power")
+    rate.update_yaxes(rangemode="tozero", exponentformat="power", showticklabels=bool(epochs))  # else 0 to 4
     return loss, accuracy, rate
 
 
@@ -63,7 +65,7 @@ def _axes(title: str, planned: int) -> go.Figure:
         height=290,
         dragmode=False,
         margin={"l": 40, "r": 10, "t": 32, "b": 40},
-        legend={"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"},
+        legend={"orientation": "h", "y": -0.33, "yanchor": "top", "x": 0, "xanchor": "left"},
         showlegend=True,
     )
     return figure
@@ -84,8 +86,8 @@ def _line(
         y=y,
         mode="lines" if thin and len(x) > 1 else "lines+markers",
         name=name,
-        opacity=0.45 if thin else 1,
-        line={"color": colour, "width": 1 if thin else 2},
+        opacity=0.8 if thin else 1,
+        line={"color": colour, "width": 1.2 if thin else 2},
         marker={"size": 4 if thin else 6},
         hovertemplate=f"{name}: %{{y:.4g}}{unit}<extra></extra>",
     )

@@ -129,7 +129,8 @@ def view(
     loaded, slugs = shown["loaded"].to_numpy(), shown["slug"].to_numpy()
     first = {slug: index for index, slug in enumerate(slugs) if loaded[index]}
     order = sorted(
-        first.values(), key=lambda i: (slugs[i] != chosen, i not in front, not shown["ten"].iloc[i], -diameter[i])
+        dict.fromkeys((*first.values(), *front)),  # on the front other weights of a network are named, too
+        key=lambda i: (slugs[i] != chosen, i not in front, not shown["ten"].iloc[i], -diameter[i]),
     )
     gone = table[~known & ~table["slug"].isin(slugs)]
     lines = _lines(shown, list(first.values()))

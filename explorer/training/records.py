@@ -74,6 +74,14 @@ class Run:
         return tuned.PREFIX + self.name
 
     @property
+    def base(self) -> str:
+        """Title of the network it began with; '' if that was itself tuned here and is deleted."""
+        try:
+            return catalogue.get(self.network).title
+        except catalogue.UnknownArchitecture:
+            return ""
+
+    @property
     def best(self) -> Epoch | None:
         """The epoch whose weights are kept."""
         number = best(self.epochs)

@@ -202,7 +202,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, str | float | int | None]]:
             {
                 "Network": run.title,
                 "Validation accuracy, %": round(100 * kept.validation_accuracy, 1) if kept else None,
-                "Began with": f"{run.network}, {run.weights}" if run.weights else run.network,
+                "Began with": ", ".join(filter(None, (run.base or "a network deleted since", run.weights))),
                 "Trained": run.trained,
                 "Unfrozen stages": plan.unfreeze if plan else None,
                 "Augmented": ("yes" if plan.augmentation.active else "no") if plan else "",

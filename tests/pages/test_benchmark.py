@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import benchmark, catalogue, jobs, models, storage
 from explorer.benchmark import Plan, Settings, store
-from pages.shared.performance import benchmark_here, benchmark_plan, benchmark_results
+from pages.shared.performance import benchmark_here, benchmark_left, benchmark_plan, benchmark_results
 
 PATIENCE = 120
 
@@ -27,6 +27,21 @@ def page():
         selection.change(network="lenet5", device="cpu")
     with blocks.kindly():
         benchmark_here.draw()
+
+
+def proposed_page():
+    """The same, once the chart has put networks into the plan."""
+    import streamlit as st
+
+    from pages.shared import selection
+    from pages.shared.performance import benchmark_here, benchmark_plan
+
+    if "begun" not in st.session_state:
+        st.session_state["begun"] = True
+        st.session_state["benchmark-bf16"] = True
+        selection.change(network="lenet5", device="cpu")
+        benchmark_plan.propose(["mobilenet_v1", "lenet5"])
+    benchmark_here.draw()
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +112,9 @@ def test_a_plan_that_was_killed_is_offered_again_and_only_the_rest_is_measured()
     assert "The plan of LeNet-5 (1998), begun" in shown(app)
     assert "interrupted after 1 of 3 measurements; it is kept" in shown(app)
     button(app, "Continue").click().run()
-    assert jobs.find("benchmark").wait(PATIENCE)
+    job = jobs.find("benchmark")
+    assert job.wait(PATIENCE)
+    assert [result.batch_size for result in job.results] == [2, 1, 4]  # what was kept counts, too
     app.run()
     assert "interrupted" not in shown(app)
     assert [kept.result.batch_size for kept in store.of_run(run)] == [2, 1, 4]
@@ -111,6 +128,88 @@ def test_leaving_a_plan_keeps_its_results():
     button(app, "Leave it").click().run()
     assert "interrupted" not in shown(app)
     assert len(store.of_run(run)) == 1
+
+
+def begun(*slugs, sizes=(1,), device="cpu", finished=False):
+    name = store.begin(Plan(slugs, sizes, device=device).to_json())
+    if finished:
+        store.finish(name)
+    return name
+
+
+def test_a_plan_is_replaced_only_by_a_later_one_that_finished_all_of_it_on_the_same_device():
+    begun("lenet5", sizes=(1, 2), finished=True)  # before it
+    begun("lenet5", sizes=(1, 2))
+    begun("lenet5", "yolo", sizes=(1,), finished=True)  # not all of it
+    begun("lenet5", sizes=(1, 2, 4), device="cuda:0", finished=True)  # elsewhere
+    runs = store.runs()
+    assert not benchmark_left.superseded(runs[1], runs[2:])
+    begun("lenet5", sizes=(1, 2, 4))  # broken off itself
+    runs = store.runs()
+    assert not benchmark_left.superseded(runs[1], runs[2:])
+    store.finish(runs[-1].name)
+    runs = store.runs()
+    assert benchmark_left.superseded(runs[1], runs[2:])
+
+
+def test_what_was_replaced_is_not_offered_and_the_last_that_was_not_is_named():
+    begun("lenet5", "yolo", "unet", "resnet18", "vgg16", "vgg19", sizes=(1, 2))
+    begun("lenet5", sizes=(1, 2))
+    begun("lenet5", sizes=(1, 2), finished=True)
+    text = shown(opened())
+    assert text.count("interrupted") == 1
+    titles = [catalogue.titles()[slug] for slug in ("lenet5", "yolo", "unet", "resnet18")]
+    assert f"The plan of {', '.join(titles)} and 2 more, begun" in text
+    assert "after 0 of 12 measurements." in text
+
+
+def test_a_plan_and_results_of_a_deleted_network_break_nothing():
+    begun("lenet5", sizes=(1, 2))
+    begun("mine:gone")
+    app = opened()
+    result = store.all()[0].result
+    store.add(dataclasses.replace(result, slug="mine:gone", title="Mine, gone"))
+    app.session_state["benchmark-networks"] = ["lenet5", "mine:gone"]
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert "The plan of LeNet-5 (1998), begun" in shown(app)
+    assert app.multiselect(key="benchmark-networks").value == ["lenet5"]
+    assert "Mine, gone" in set(app.dataframe[0].value["network"])
+
+
+def test_the_run_that_ended_is_shown_whatever_was_chosen_and_an_empty_one_is_not(monkeypatch):
+    app = opened()
+    begun_earlier = begun("lenet5", finished=True)
+    store.add(store.all()[0].result, begun_earlier)
+    app.run()
+    app.selectbox(key="benchmark-shown").set_value("newest").run()
+    app.multiselect(key="benchmark-networks").set_value(["lenet5"])
+    app.pills(key="benchmark-batches").set_value([2])
+    app.slider(key="benchmark-seconds").set_value(0.5).run()
+    button(app, "Measure: 1 measurement").click().run()
+    assert jobs.find("benchmark").wait(PATIENCE)
+    app.run()
+    assert app.selectbox(key="benchmark-shown").value == store.runs()[-1].name
+    assert app.dataframe[0].value["batch"].tolist() == [2]
+    app.selectbox(key="benchmark-shown").set_value("newest").run()
+    monkeypatch.setattr(benchmark.measuring.machine, "memory_left", lambda device: 10)
+    button(app, "Measure: 1 measurement").click().run()
+    assert jobs.find("benchmark").wait(PATIENCE)
+    app.run()
+    assert app.selectbox(key="benchmark-shown").value == "newest"
+
+
+def test_networks_that_the_chart_proposes_are_the_plan():
+    app = AppTest.from_function(proposed_page, default_timeout=PATIENCE).run()
+    assert not app.exception
+    assert app.multiselect(key="benchmark-networks").value == ["mobilenet_v1", "lenet5"]
+    assert app.pills(key="benchmark-batches").value == [1]
+    assert [each.label for each in app.checkbox if each.value] == ["fp32"]
+    assert button(app, "Measure: 2 measurements")
+    assert "Weights do not change the time" in shown(app)  # MobileNetV1's are published nowhere
+    app.multiselect(key="benchmark-networks").set_value(["lenet5"]).run()
+    assert "Weights do not change the time" not in shown(app)
 
 
 def test_nothing_chosen_is_said_and_cannot_be_started():
@@ -184,6 +283,19 @@ def test_a_change_is_told_against_the_one_before_of_the_same_question():
     rows = benchmark_results.table(store.all(), store.all(), machine)
     assert rows["change %"].tolist()[0] == pytest.approx(-50)
     assert rows["change %"].isna().tolist() == [False, True, True]
+
+
+def test_a_change_smaller_than_the_spread_of_either_is_noise():
+    title = catalogue.get("lenet5").title
+    machine = benchmark.Fingerprint("CPU", "x", 1, 0, "Linux", "3", "2", "0")
+    # Of three passes the 95th percentile lies at 0.9 of the way from the second to the third: spreads 1.8, 1.8, 0, 0.
+    for times in ((9.0, 10.0, 12.0), (9.0, 11.7, 13.7), (11.7, 11.7, 11.7), (6.0, 6.0, 6.0), (6.6, 6.6, 6.6)):
+        settings = Settings()
+        store.add(benchmark.Benchmark("lenet5", title, "random", 32, settings, np.array(times), 3, None, machine))
+    rows = benchmark_results.table(store.all(), store.all(), machine)
+    # Newest first: 6 to 6.6; 11.7 to 6; 11.7 to 11.7; 10 to 11.7, which is 1.7 and below 1.8; nothing before.
+    assert rows["change"].tolist()[:4] == ["+10.0 %", "−48.7 %", "within noise", "within noise"]
+    assert rows["change"].isna().tolist() == [False] * 4 + [True]
 
 
 def test_the_progress_says_what_it_is_at():

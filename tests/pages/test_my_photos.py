@@ -90,6 +90,84 @@ def test_a_zip_is_labelled_by_its_folders_and_can_be_corrected(packed):
     assert "expected calibration error" in text
 
 
+def said_page(found):
+    """The sentences about some answers."""
+    from pages.shared.performance import answered
+
+    answered.headline(found)
+    answered.accuracy(found, "said")
+
+
+def given(*hits: int, of: int = 4, labelled: bool = True) -> answers.Answers:
+    """Networks A, B ... that are right about so many of some photos: class 0 is right, they say it or class 1 ..."""
+    first = np.array(
+        [[0 if place < right else 1 + network for network, right in enumerate(hits)] for place in range(of)]
+    )
+    sure = np.where(np.arange(6) == first[..., None], 0.75, 0.05)
+    names = [f"photo {place}" for place in range(of)]
+    found = answers.collect(names, ["x"] * of, list("ABCD")[: len(hits)], [f"class {i}" for i in range(6)], sure)
+    return found.with_targets([(0,)] * of) if labelled else found
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "sentence"),
+    [
+        ((0, 0, 0), 4, "None of 4 photos is named rightly by any network"),
+        ((0,), 4, "None of 4 photos is named rightly"),
+        ((0, 0), 1, "The photo is not named rightly by any network"),
+        ((3,), 4, "3 of 4 photos"),
+        ((3, 1, 2), 4, "A is right most often: 3 of 4 photos"),
+        ((3, 1, 3), 4, "A and C are right most often: 3 of 4 photos"),
+        ((2, 1, 2, 2), 4, "A, C and D are right most often: 2 of 4 photos"),
+        ((2, 2), 4, "Both are right equally often: 2 of 4 photos"),
+        ((2, 2, 2), 4, "All are right equally often: 2 of 4 photos"),
+        ((90, 30), 100, "A is right most often: 90 % of 100 photos"),
+    ],
+)
+def test_who_is_right_most_often_is_said_as_it_is(hits, of, sentence):
+    app = AppTest.from_function(said_page, args=(given(*hits, of=of),), default_timeout=60).run()
+    assert not app.exception
+    assert f"**{sentence}** (95 % interval" in shown(app).replace("\u00a0%", " %")
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "sentence"),
+    [
+        ((4, 4, 4), 4, "All 3 networks give the same first answer to every photo."),
+        ((4, 2), 4, "Both networks give the same first answer to 2 of 4 photos."),
+        ((0, 0), 4, "On none of 4 photos do both networks give the same first answer."),
+        ((1, 1, 1), 1, "All 3 networks give the photo the same first answer."),
+        ((1, 0), 1, "The networks do not agree."),
+        ((1,), 1, "A takes the photo for class 0, 75 %."),
+        ((1,), 2, "2 photos through A: median confidence 75 %."),
+    ],
+)
+def test_the_headline_counts_how_often_all_agree(hits, of, sentence):
+    found = given(*hits, of=of, labelled=False)
+    app = AppTest.from_function(said_page, args=(found,), default_timeout=60).run()
+    assert f"**{sentence}**" in shown(app)
+
+
+def test_one_photo_needs_no_statistics_and_a_deleted_network_is_forgotten():
+    app = AppTest.from_function(my_photos_page, default_timeout=120)
+    app.session_state["my-photos-networks"] = ["efficientnet_lite0", "mine:gone", "efficientnet_lite1"]
+    app.run()
+    assert not app.exception
+    assert app.multiselect(key="my-photos-networks").value == ["efficientnet_lite0", "efficientnet_lite1"]
+    assert "come with their weights; others fetch theirs once chosen" in shown(app)
+    assert "Who agrees with whom" in shown(app)
+    labelled(app.button_group, "Photos").set_value("mine").run()
+    file = io.BytesIO()
+    images.samples()["coffee"].open().save(file, "PNG")
+    app.file_uploader[0].upload("mine.png", file.getvalue(), "image/png").run()
+    assert not app.exception
+    text = shown(app)
+    assert "· 1 photo" in text
+    assert "1 photos" not in text
+    assert "What does each say" in text
+    assert "Who agrees with whom" not in text
+
+
 def test_a_choice_in_the_editor_counts():
     names = ["0 tench", "1 goldfish"]
     assert mapping.chosen({"a": ["1 goldfish", "0 tench"], "b": [], "c": None, "d": ["7 x"]}, names) == {
@@ -171,6 +249,6 @@ def test_a_result_in_the_folder_is_shown(tmp_path, monkeypatch):
     assert "#### mine.parquet" in text
     assert "Both networks give the same first answer" in text
     assert "Over 3 photos whose folder names a class" in text
-    assert "1 pictures could not be read" in "\n".join(each.label for each in app.expander)
+    assert "1 picture could not be read" in "\n".join(each.label for each in app.expander)
     app.file_uploader[0].upload("other.parquet", b"nothing", "application/octet-stream").run()
     assert "other.parquet: This file is no result" in app.warning[0].value.replace("\\", "")

@@ -118,6 +118,36 @@ def test_measured_are_those_of_the_view_whatever_their_speed(app):
     assert set(app.session_state["benchmark-networks"]) == set(table.loc[table["family"] == "ViT", "slug"])
 
 
+def test_only_what_was_not_measured_goes_into_the_plan(monkeypatch):
+    monkeypatch.setattr(measured, "latencies", lambda: {"vit_b_16": 90.0, "vit_b_32": 40.0})
+    app = AppTest.from_function(tab, default_timeout=60).run()
+    preset(app, "Fits my latency")
+    app.multiselect(key="perf-families").set_value(["ViT"]).run()
+    assert shown(app) == ["ViT-B/32"]
+    app.button(key="performance-measure").click().run()
+    table = performance.table()
+    vits = set(table.loc[table["family"] == "ViT", "slug"])
+    assert set(app.session_state["benchmark-networks"]) == vits - {"vit_b_16", "vit_b_32"}
+
+
+def test_where_all_that_were_measured_are_too_slow_it_is_said(monkeypatch):
+    monkeypatch.setattr(measured, "latencies", lambda: {"vgg16": 180.0})
+    app = AppTest.from_function(tab, default_timeout=60).run()
+    preset(app, "Fits my latency")
+    words = [each.value for each in app.info]
+    assert "The one measured network is slower than 50 ms; allow more, or measure others." in words
+
+
+def test_a_network_that_beats_all_others_is_named_alone(app):
+    preset(app, "The guide's ten")
+    app.selectbox(key="perf-x").set_value("top5").run()
+    ten = performance.table().query("ten and loaded")
+    best = ten.loc[ten["top1"].idxmax(), "network"]
+    assert ten.loc[ten["top5"].idxmax(), "network"] == best  # so nothing else is on the front
+    text = "\n".join(read(each.value) for each in app.markdown)
+    assert f"On the Pareto front: **{best}** alone." in text
+
+
 def test_what_was_measured_here_is_the_latency(monkeypatch):
     monkeypatch.setattr(measured, "latencies", lambda: {"resnet18": 21.5, "vgg16": 180.0, "mobilenet_v2": 9.0})
     app = AppTest.from_function(tab, default_timeout=60).run()
@@ -159,7 +189,7 @@ def test_the_code_gives_what_is_shown(app, steps):
     exec(app.code[0].value, names)
     assert list(names["shown"]["network"]) == shown(app)
     front = next((each.value for each in app.markdown if each.value.startswith("On the Pareto front")), "")
-    if "front" in names and len(names["front"]) > 1:
+    if "front" in names and len(names["shown"].dropna(subset=[app.selectbox(key="perf-y").value])) > 1:
         up = app.selectbox(key="perf-y").value
         best = names["front"].sort_values(up, ascending=performance.METRICS[up].better < 0)
         for title in list(dict.fromkeys(best["network"]))[:8]:

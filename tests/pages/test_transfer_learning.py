@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from explorer import catalogue, training
 from pages.shared.tuning import plan as planning
 from tests.pages.test_evidence import labelled, shown
-from tests.pages.test_pages import opened
+from tests.pages.test_pages import opened, read
 
 SIDE = 48
 
@@ -133,6 +134,9 @@ def test_a_run_is_found_again_and_its_network_stands_in_every_list():
     assert f"right after epoch {run.best.number}, whose weights are kept" in shown(app)
     step(app, "result")
     found = training.of_run(run)
+    right, checked = int(np.trace(found.confusion)), int(found.confusion.sum())
+    assert f"**{right} of {checked} pictures that it never learnt from are right**" in shown(app)
+    assert f"the most frequent class would get {found.support.max()}." in shown(app)
     table = next(each.value for each in app.dataframe if "Recall" in each.value)
     np.testing.assert_allclose(table["Recall"].astype(float), found.recall)
     assert found.accuracy == pytest.approx(run.best.validation_accuracy)
@@ -143,11 +147,53 @@ def test_a_run_is_found_again_and_its_network_stands_in_every_list():
     assert "rust" in shown(app)
     # Deleted, it is in no list, and the selection falls back.
     app.switch_page("pages/transfer_learning.py").run()
-    app.checkbox(key=f"tuning-sure-{run.name}").check().run()
+    sure = app.checkbox(key=f"tuning-sure-{run.name}")
+    assert read(sure.label) == f"Delete “{run.title}” for good, for everyone"
+    assert app.button(key="tuning-delete").disabled
+    sure.check().run()
     app.button(key="tuning-delete").click().run()
     assert not app.exception
     assert run.slug not in catalogue.titles()
     assert app.session_state["selection"].network == catalogue.DEFAULT
+    step(app, "run")
+    assert "This run has been deleted" in shown(app)
+    assert not app.warning
+
+
+def test_a_network_whose_base_was_deleted_keeps_its_result():
+    whole = training.bundled_set("digits")
+    few = replace(whole, train=whole.train[::20], validation=whole.validation[::20])
+    *_, first = training.fit(few, training.Plan(network="lenet5", epochs=1, title="First"), device="cpu")
+    base = training.get(first.run)
+    *_, last = training.fit(few, training.Plan(network=base.slug, epochs=1, title="Second"), device="cpu")
+    assert training.get(last.run).base == "First"
+    training.forget(base.name)
+    (run,) = training.runs()
+    assert run.base == ""
+    assert training.table([run])[0]["Began with"] == f"a network deleted since, {run.weights}"
+    app = step(opened("transfer_learning"), "result")
+    assert not app.warning
+    text = shown(app)
+    assert "A tuned network that was deleted since" in text
+    assert "The network that it was before it was tuned is deleted." in text
+    assert any("Recall" in each.value for each in app.dataframe)
+    assert any(each.label == "Take it along" for each in app.expander)
+
+
+def test_what_was_broken_off_is_deleted_by_its_name():
+    whole = training.bundled_set("digits")
+    few = replace(whole, train=whole.train[::20], validation=whole.validation[::20])
+    going = training.fit(few, training.Plan(network="lenet5", epochs=2), device="cpu")
+    next(going)
+    going.close()
+    (run,) = training.runs()
+    app = step(opened("transfer_learning"), "run")
+    assert any(each.label == "1 unfinished run" for each in app.expander)
+    assert f"“{run.title}” goes for good, for everyone." in shown(app)
+    assert app.button(key=f"tuning-drop-{run.name}").label == "Delete for good"
+    app.button(key=f"tuning-drop-{run.name}").click().run()
+    assert not app.exception
+    assert training.runs() == ()
 
 
 def test_a_checkpoint_that_fits_nothing_is_one_sentence():

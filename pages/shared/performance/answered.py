@@ -24,14 +24,26 @@ def headline(answers: Answers) -> None:
     from explorer import answers as about
 
     count, networks = len(answers.files), len(answers.networks)
+    if networks < 2 and count == 1:
+        best, sure = int(answers.top[0, 0, 0]), float(answers.probability[0, 0, 0])
+        st.markdown(
+            f"**{plain(answers.networks[0])} takes the photo for {plain(answers.classes[best])}, {percent(sure)}.**"
+        )
+        return
     if networks < 2:
         sure = float(np.median(answers.probability[:, 0, 0]))
         st.markdown(f"**{_photos(count)} through {plain(answers.networks[0])}: median confidence {percent(sure)}.**")
         return
     alike = about.unanimous(answers)
-    who = "Both networks give" if networks == 2 else f"All {networks} networks give"
-    what = "every photo" if alike == count else f"{alike:,} of {_photos(count)}"
-    st.markdown(f"**{who} the same first answer to {what}.**")
+    who = "both networks" if networks == 2 else f"all {networks} networks"
+    if count == 1:
+        said = f"{who.capitalize()} give the photo the same first answer" if alike else "The networks do not agree"
+    elif not alike:
+        said = f"On none of {_photos(count)} do {who} give the same first answer"
+    else:
+        what = "every photo" if alike == count else f"{alike:,} of {_photos(count)}"
+        said = f"{who.capitalize()} give the same first answer to {what}"
+    st.markdown(f"**{said}.**")
 
 
 def accuracy(answers: Answers, key: str) -> None:
@@ -58,14 +70,18 @@ def _right(found: Sequence[Accuracy]) -> str:
     """How often the best network is right; few photos are counted, since percent would promise too much."""
     best = max(found, key=lambda each: each.hits)
     if not best.hits:
-        return f"None of {_photos(best.of)} is named rightly" + (" by any network" if len(found) > 1 else "")
+        what = f"None of {_photos(best.of)} is" if best.of > 1 else "The photo is not"
+        return f"{what} named rightly" + (" by any network" if len(found) > 1 else "")
     share = (
         f"{best.hits} of {_photos(best.of)}" if best.of < _COUNTED else f"{percent(best.share)} of {_photos(best.of)}"
     )
     if len(found) == 1:
         return share
-    alike = all(each.hits == best.hits for each in found)
-    return f"{'All are right equally often' if alike else f'{plain(best.network)} is right most often'}: {share}"
+    *others, last = [plain(each.network) for each in found if each.hits == best.hits]
+    if len(others) + 1 == len(found):
+        return f"{'Both' if len(found) == 2 else 'All'} are right equally often: {share}"
+    who = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+    return f"{who} right most often: {share}"
 
 
 def _between(low: float, high: float) -> str:
@@ -80,7 +96,7 @@ def disputed(answers: Answers, key: str, picture: Callable[[int], bytes], choose
         return
     shown = f"_{key}-disputed"
     count = min(len(answers.files), st.session_state.get(shown, 4))
-    st.markdown("##### Where do they disagree most?")
+    st.markdown("##### Where do they disagree most?" if len(answers.files) > 1 else "##### What does each say?")
     order = about.disputed(answers)[:count]
     for start in range(0, count, 4):
         for column, place in zip(st.columns(4), order[start : start + 4], strict=False):
@@ -127,7 +143,7 @@ def agreement(answers: Answers, key: str) -> None:
     from explorer import answers as about
     from explorer.figures import evaluation as figures
 
-    if len(answers.networks) < 2:
+    if len(answers.networks) < 2 or len(answers.files) < 2:  # one photo's answers stand below it
         return
     shares = about.agreement(answers)
     st.markdown("##### Who agrees with whom?")
@@ -141,6 +157,8 @@ def calibration(answers: Answers, key: str) -> None:
     from explorer.calibration import BINS
     from explorer.figures import evaluation as figures
 
+    if len(answers.files) < 2:
+        return
     st.markdown("##### Do they know when they are wrong?" if answers.labelled.any() else "##### How sure are they?")
     names = {str(place): title for place, title in enumerate(answers.networks)}
     place = 0

@@ -197,6 +197,7 @@ def _refused(results: Results) -> None:
     import pandas as pd
 
     if results.refused:
-        with st.expander(f"{len(results.refused):,} pictures could not be read", icon=":material/info:"):
+        noun = "picture" if len(results.refused) == 1 else "pictures"
+        with st.expander(f"{len(results.refused):,} {noun} could not be read", icon=":material/info:"):
             rows = pd.DataFrame(list(results.refused[:1000]), columns=["Picture", "Reason"])
             st.dataframe(rows, hide_index=True)

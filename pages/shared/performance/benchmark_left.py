@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import catalogue
+from explorer.errors import ExplorerError
 from pages.shared.text import plain
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def draw(go_on: Callable[[Plan, str], None]) -> None:
     """
     from explorer import benchmark
 
-    runs = benchmark.store.runs()
+    runs = [run for run in benchmark.store.runs() if _readable(run)]
     left = [run for place, run in enumerate(runs) if not run.finished and not superseded(run, runs[place + 1 :])]
     if not left:
         return
@@ -60,6 +61,16 @@ def superseded(run: Run, later: Sequence[Run]) -> bool:
     plan = Plan.from_json(run.plan)
     others = [Plan.from_json(each.plan) for each in later if each.finished]
     return any(plan.device == other.device and set(plan.points) <= set(other.points) for other in others)
+
+
+def _readable(run: Run) -> bool:
+    """Whether all that a plan names is still there: a tuned network may have been deleted."""
+    from explorer.benchmark import Plan
+
+    try:
+        return bool(Plan.from_json(run.plan).points)
+    except (ExplorerError, TypeError, ValueError):
+        return False
 
 
 def _leave() -> None:

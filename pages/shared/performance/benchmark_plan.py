@@ -44,7 +44,7 @@ def draw(model: Model) -> None:
         return
     if job is not None:
         _ended(job)
-        if st.session_state.pop(_WATCHED, False):
+        if st.session_state.pop(_WATCHED, False) and _count(job):
             benchmark_results.show_newest()
     benchmark_left.draw(_submit)
     plan = _controls(model)
@@ -56,17 +56,20 @@ def _controls(model: Model) -> Plan:
 
     titles = catalogue.titles()
     missing = benchmark.unavailable(model.device)
-    networks, batches, precisions = st.columns([6, 4, 3], gap="medium")
     # Not as the widgets' own defaults, since the chart puts networks here, too.
-    st.session_state.setdefault(_NETWORKS, list(dict.fromkeys((model.card.slug, *_BESIDE))))
+    before = st.session_state.get(_NETWORKS, list(dict.fromkeys((model.card.slug, *_BESIDE))))
+    st.session_state[_NETWORKS] = [slug for slug in before if slug in titles]  # tuned ones may be deleted
     st.session_state.setdefault(_SIZES, [1, 8])
-    slugs = networks.multiselect(
+    slugs = st.multiselect(
         "Networks",
         list(titles),
         format_func=titles.__getitem__,
         key=_NETWORKS,
         persist_state="session",
     )
+    if any(catalogue.get(slug).bundled is None for slug in slugs):
+        st.caption("Weights do not change the time: those that do not come with the app are random here, not fetched.")
+    batches, precisions = st.columns([3, 2], gap="medium")
     sizes = batches.pills(
         "Images at once",
         _BATCHES,

@@ -71,7 +71,8 @@ def draw() -> None:
                 "peak MB": "%.1f",
                 "before ms": "%.3g",
             }.items()
-        },
+        }
+        | {"change": st.column_config.TextColumn(width=105)},  # pixels; "within noise" whole
     )
     st.caption(
         "Before: the measurement before this one of the same network, settings and machine. Within noise: the medians "
@@ -102,7 +103,7 @@ def _choose(everything: tuple[Kept, ...], here: str) -> tuple[Kept, ...]:
         if kept.run:
             by_run.setdefault(kept.run, []).append(kept)
     for run, members in reversed(by_run.items()):
-        options[run] = f"{_networks(members)}: {_results(len(members))}, {_moment(members[0].measured)}"
+        options[run] = f"{_moment(members[0].measured)}, {_results(len(members))}: {_networks(members)}"
     options[_EVERYTHING] = f"Everything, all machines ({len(everything)})"
     if st.session_state.pop(_SHOW_NEWEST, False) and by_run:
         st.session_state[_SHOWN] = max(by_run, key=lambda run: by_run[run][-1].number)
@@ -114,7 +115,7 @@ def _choose(everything: tuple[Kept, ...], here: str) -> tuple[Kept, ...]:
         format_func=options.__getitem__,
         key=_SHOWN,
         persist_state="session",
-        width=420,
+        width=520,
     )
     if chosen == _NEWEST:
         return newest
@@ -136,8 +137,12 @@ def _chart(shown: tuple[Kept, ...], view: str) -> None:
     st.plotly_chart(figure, key=f"benchmark-{view}", config={"displayModeBar": False})
     if view == "throughput" and len({result.batch_size for result in results}) == 1:
         st.caption("One batch size makes points and no lines; measure several to see where throughput levels off.")
-    elif view == "times" and len(results) > _MOST_BARS:
-        st.caption(f"The last {_MOST_BARS} of {len(results)}; the table has all.")
+    elif view == "times":
+        bars = f"The last {_MOST_BARS} of {len(results)}; the table has all. " if len(results) > _MOST_BARS else ""
+        beyond = max(each.p95_ms for each in results[-_MOST_BARS:]) > figure.layout.xaxis.range[1]
+        whisker = "A whisker without an end goes on beyond the chart." if beyond else ""
+        if bars or whisker:
+            st.caption(bars + whisker)
 
 
 def table(shown: tuple[Kept, ...], everything: tuple[Kept, ...], here: Any) -> pd.DataFrame:

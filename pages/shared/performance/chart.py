@@ -35,7 +35,7 @@ def draw() -> None:
         if asked.unmeasured:
             _unmeasured(asked)
         if asked.shown.empty:
-            st.info("No network keeps to all of these limits; allow more of one.", icon=":material/filter_alt:")
+            st.info(_nothing(asked), icon=":material/filter_alt:")
         else:
             _chart(asked, phone)
     if not asked.shown.empty:
@@ -75,9 +75,16 @@ def _chart(asked: Choices, phone: bool) -> None:
     )
     if "latency_ms" in asked.limits:
         st.markdown(_fitting(asked))
-    if asked.front and len(seen.front) > 1:
+    if asked.front and seen.front and len(seen.rows) > 1:
         st.markdown(_front(seen, asked.shown))
     st.caption(_caption(seen, asked, chosen))
+
+
+def _nothing(asked: Choices) -> str:
+    if not asked.slower:
+        return "No network keeps to all of these limits; allow more of one."
+    who = "The one measured network is" if asked.slower == 1 else f"All {asked.slower} measured networks are"
+    return f"{who} slower than {asked.limits['latency_ms']:g} ms; allow more, or measure others."
 
 
 def _fitting(asked: Choices) -> str:
@@ -94,6 +101,11 @@ def _front(seen: View, shown: pd.DataFrame) -> str:
     titles = list(dict.fromkeys(shown["network"].iloc[seen.rows[dots]]))
     names = ", ".join(f"**{plain(title)}**" for title in titles[:8])
     more = f" and {len(titles) - 8} more" if len(titles) > 8 else ""
+    if len(dots) == 1:
+        return (
+            f"On the Pareto front: {names} alone. No other network here is better in {seen.y.metric.title} or in "
+            f"{seen.x.metric.title}."
+        )
     return (
         f"On the Pareto front: {names}{more}. No other network here is better than one of these in "
         f"{seen.y.metric.title} without being worse in {seen.x.metric.title}."

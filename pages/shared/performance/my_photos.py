@@ -30,6 +30,7 @@ _KEPT = "_my_photos_logits"
 _MOST_KEPT = 16_000  # of 4 kB each: 64 MB a visitor at most
 _PASS = 0.05  # seconds; measured once some passes are done
 _PATIENCE = 3.0  # seconds; what takes less is not asked for
+_SHOWN_S = 0.05  # what takes less was known before
 _KEY = "my-photos"
 _Photo = tuple[Picture, str]
 
@@ -40,6 +41,7 @@ def draw() -> None:
     """Where the photos come from, which networks, and what these say."""
     photos = _photos()
     slugs = networks(_KEY)
+    st.caption(f"{_included()} come with their weights; others fetch theirs once chosen, where this machine can.")
     if not photos or not slugs:
         if not slugs:
             st.info("Choose one or more networks.", icon=":material/lan:")
@@ -62,8 +64,8 @@ def networks(key: str) -> list[str]:
         for slug, title in catalogue.titles().items()
         if (card := catalogue.get(slug)).task == "classification" and card.subject == "photos"
     }
-    if f"{key}-networks" not in st.session_state:
-        st.session_state[f"{key}-networks"] = list(NETWORKS)
+    before = st.session_state.get(f"{key}-networks", NETWORKS)
+    st.session_state[f"{key}-networks"] = [slug for slug in before if slug in titles]  # tuned ones may be deleted
     chosen: list[str] = st.multiselect(
         "Networks",
         list(titles),
@@ -74,6 +76,11 @@ def networks(key: str) -> list[str]:
         placeholder="Choose one or more",
     )
     return chosen
+
+
+def _included() -> str:
+    *others, last = [catalogue.get(slug).title for slug in NETWORKS]
+    return f"{', '.join(others)} and {last}"
 
 
 def _photos() -> list[_Photo]:
@@ -192,8 +199,9 @@ def _draw(loaded: list[Model], photos: list[_Photo], key: str, seconds: float | 
     found = _collected(loaded, photos)
     answered.headline(found)
     weights = ", ".join(dict.fromkeys(model.weights.name for model in loaded))
-    time_taken = () if seconds is None else (f"{seconds:.1f} s",)
-    st.caption(plain(" · ".join((", ".join(found.networks), weights, f"{len(photos):,} photos", *time_taken))))
+    time_taken = () if seconds is None or seconds < _SHOWN_S else (f"{seconds:.1f} s",)
+    count = f"{len(photos):,} photo{'' if len(photos) == 1 else 's'}"
+    st.caption(plain(" · ".join((", ".join(found.networks), weights, count, *time_taken))))
     found = mapping.labelled(found, key)
     answered.accuracy(found, key)
 

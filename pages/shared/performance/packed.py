@@ -56,10 +56,12 @@ def photos(key: str) -> list[tuple[Picture, str]]:
         st.caption("Nothing is written to a disk; the photos stay in this session only.")
         return []
     folders = len({folder for _, folder in kept.photos})
-    what = f"{len(kept.photos):,} photos in {folders:,} folder{'' if folders == 1 else 's'}"
+    noun = "photo" if len(kept.photos) == 1 else "photos"
+    what = f"{len(kept.photos):,} {noun} in {folders:,} folder{'' if folders == 1 else 's'}"
     st.caption(f"{plain(kept.name)}: {what}.")
     if kept.refused:
-        with st.expander(f"{len(kept.refused):,} files were left out", icon=":material/info:"):
+        verb = "file was" if len(kept.refused) == 1 else "files were"
+        with st.expander(f"{len(kept.refused):,} {verb} left out", icon=":material/info:"):
             for path, reason in kept.refused[:50]:
                 st.caption(f"{plain(path)}: {plain(reason)}")
             if len(kept.refused) > 50:

@@ -81,7 +81,13 @@ def _frame(shown: pd.DataFrame, claims: list[Claim], notes: dict[Claim, int], ch
         placeholder="–",
         column_config={
             "network": config.ButtonColumn(
-                "network", type="tertiary", alignment="left", pinned=True, on_click=clicked, key=_CLICK
+                "network",
+                type="tertiary",
+                alignment="left",
+                width=max(110, 24 + 7 * max(map(len, shown["network"]))),  # pixels: the longest name whole
+                pinned=True,
+                on_click=clicked,
+                key=_CLICK,
             ),
             **{name: config.NumberColumn(format=digits) for name, digits in numbers.items()},
             **{name: config.TextColumn(alignment="right") for name in (*_CLAIMED.values(), "receptive field, px")},

@@ -172,7 +172,8 @@ def _checks(dataset: Dataset) -> None:
         st.caption(f"And {len(dataset.classes) - _MOST_LISTED} classes more.")
     left_out = dataset.report.left_out
     if left_out:
-        with st.expander(f"{len(left_out)} files are left out", icon=":material/rule:"):
+        files = "1 file is" if len(left_out) == 1 else f"{len(left_out)} files are"
+        with st.expander(f"{files} left out", icon=":material/rule:"):
             st.dataframe(
                 [{"File": name, "Why": why} for name, why in left_out], hide_index=True, width="stretch", height=220
             )

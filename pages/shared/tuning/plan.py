@@ -171,7 +171,7 @@ def draw(visitor: str) -> None:  # noqa: ARG001 (every step is drawn alike)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _network()
         st.selectbox(
-            "Network", list(titles), format_func=titles.__getitem__, filter_mode="contains", width=320,
+            "Network", list(titles), format_func=titles.__getitem__, filter_mode="contains", width=270,
             **_bound("network"),
         )  # fmt: skip
         st.segmented_control(
@@ -181,7 +181,7 @@ def draw(visitor: str) -> None:  # noqa: ARG001 (every step is drawn alike)
         if _value("kind") == "tune":
             most = len(anatomy.stages)
             _take({"unfreeze": min(int(_value("unfreeze")), most)})
-            st.slider("Last stages", 1, most, width=220, **_bound("unfreeze"))
+            st.slider("Last stages", 1, most, width=180, **_bound("unfreeze"))
         st.number_input("Epochs", 1, 200, width=110, **_bound("epochs"))
         with st.popover("Recipes", icon=":material/menu_book:"):
             for name, values in _GUIDES.items():

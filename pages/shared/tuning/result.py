@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PACE = 0.05  # seconds a picture, for a small network on a processor; only for the first estimate
 _WORST, _SHORT = 12, 5  # mistakes shown; letters that stand above a column
+_IN_A_ROW = 4  # mistakes on a wide page
+_COUNTED = 100  # pictures to check with; fewer are told as a count, not in percent
 _MISTAKE = "_tuning_mistake"
 
 
@@ -75,7 +77,7 @@ def _choose(usable: tuple[Run, ...], run: Run) -> None:
                 key = f"tuning-name-{run.name}"
                 st.text_input("Name", run.title, max_chars=80, key=key)
                 st.form_submit_button("Rename", on_click=_rename, args=(run.name, key))
-            sure = st.checkbox("Delete it for good", key=f"tuning-sure-{run.name}")
+            sure = st.checkbox(f"Delete “{plain(run.title)}” for good, for everyone", key=f"tuning-sure-{run.name}")
             st.button("Delete", key="tuning-delete", disabled=not sure, on_click=_delete, args=(run,))
     if stem := st.session_state.pop("_tuning_open", ""):
         st.switch_page(navigation.page(stem))
@@ -108,14 +110,18 @@ def _delete(run: Run) -> None:
 
 
 def _headline(run: Run) -> None:
-    base = catalogue.get(run.network).title
+    base = run.base or "A tuned network that was deleted since"
     if run.best is None:
         st.markdown(f"**{plain(run.title)}**: {base} with {len(run.classes)} classes, brought here.")
         return
-    chance = max((checked for _, checked in run.counts), default=0) / max(sum(checked for _, checked in run.counts), 1)
+    pictures, most = sum(checked for _, checked in run.counts), max((checked for _, checked in run.counts), default=0)
+
+    def share(count: int) -> str:  # few pictures are counted, since percent would promise too much
+        return f"{count}" if pictures < _COUNTED else percent(count / pictures).replace(" %", "\u00a0%")
+
     st.markdown(
-        f"**{percent(run.best.validation_accuracy)} of {sum(c for _, c in run.counts):,} pictures that it never learnt "
-        f"from are right**; always naming the most frequent class would get {percent(chance)}. The best epoch "
+        f"**{share(round(run.best.validation_accuracy * pictures))} of {pictures:,} pictures that it never learnt "
+        f"from are right**; always naming the most frequent class would get {share(most)}. The best epoch "
         "was chosen by these same pictures, so expect a little less on others."
     )
     st.caption(
@@ -192,7 +198,8 @@ def _evaluation(run: Run, found: Evaluation, seconds: float) -> None:
             ],
             column_config={
                 name: st.column_config.NumberColumn(name, format="percent") for name in ("Precision", "Recall", "F1")
-            },
+            }
+            | {"Class": st.column_config.TextColumn(width=130)},  # pixels: a long name leaves the figures in sight
             hide_index=True,
             width="stretch",
         )
@@ -221,20 +228,23 @@ def _mistakes(run: Run, found: Evaluation) -> None:
         st.session_state[_MISTAKE] = (run.name, int(st.session_state["tuning-mistakes"].chosen))
 
     chosen = st.session_state.get(_MISTAKE, ("", -1))
-    gallery(
-        [
-            Tile(
-                str(each.index),
-                thumbnail(items[each.index]),
-                f"{found.classes[each.answer]}, {percent(each.probability)}",
-                f"is {found.classes[each.truth]} ({percent(each.of_truth)})",
-            )
-            for each in worst
-        ],
-        "tuning-mistakes",
-        choose,
-        chosen=str(chosen[1]) if chosen[0] == run.name else "",
-    )
+    # A wide page would show two or three as large as posters.
+    row = st.columns([len(worst), _IN_A_ROW - len(worst)])[0] if len(worst) < _IN_A_ROW else st.container()
+    with row:
+        gallery(
+            [
+                Tile(
+                    str(each.index),
+                    thumbnail(items[each.index]),
+                    f"{found.classes[each.answer]}, {percent(each.probability)}",
+                    f"is {found.classes[each.truth]} ({percent(each.of_truth)})",
+                )
+                for each in worst
+            ],
+            "tuning-mistakes",
+            choose,
+            chosen=str(chosen[1]) if chosen[0] == run.name else "",
+        )
     st.caption("First those it was surest of. Click one to see below where the network looks on it.")
 
 
@@ -245,6 +255,9 @@ def _looks(run: Run) -> None:
     st.markdown("##### Where it looks, before and after")
     if run.plan is None:
         st.caption("What it was before it was tuned is not known: it was brought here.")
+        return
+    if not run.base:
+        st.caption("The network that it was before it was tuned is deleted.")
         return
     options = {"photo": "The selected photo", "checked": "A picture to check with"}
     chosen = st.session_state.get(_MISTAKE, ("", -1))
@@ -280,7 +293,7 @@ def _looks(run: Run) -> None:
 
 
 def _before(run: Run) -> str:
-    title = catalogue.get(run.network).title
+    title = run.base
     return f"{title}, random weights, which know nothing" if run.weights.startswith("random") else title
 
 

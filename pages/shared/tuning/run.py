@@ -97,7 +97,7 @@ def _unfinished(visitor: str) -> None:
     waiting.sort(key=lambda run: run.created, reverse=True)
     if not waiting:
         return
-    with st.expander(f"{len(waiting)} unfinished", icon=":material/history:"):
+    with st.expander(f"{len(waiting)} unfinished run{'s' * (len(waiting) > 1)}", icon=":material/history:"):
         for run in waiting[:10]:
             assert run.plan is not None
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -110,19 +110,16 @@ def _unfinished(visitor: str) -> None:
                     args=(run, visitor),
                 )
                 if not run.usable:
-                    st.button(
-                        "Delete",
-                        key=f"tuning-drop-{run.name}",
-                        icon=":material/delete:",
-                        type="tertiary",
-                        on_click=_drop,
-                        args=(run,),
-                    )  # fmt: skip
+                    with st.popover("Delete", icon=":material/delete:", type="tertiary"):
+                        st.markdown(f"“{plain(run.title)}” goes for good, for everyone.")
+                        st.button("Delete for good", key=f"tuning-drop-{run.name}", on_click=_drop, args=(run,))
 
 
 @blocks.kindly()
 def _look(visitor: str) -> None:
     """One look at the run; the fragment comes back to it."""
+    from explorer import training
+
     job = state.job(visitor)
     if job is None:
         return
@@ -149,7 +146,12 @@ def _look(visitor: str) -> None:
             )
     if progress is None:
         return
-    _curves(progress)
+    try:
+        run = training.get(progress.run)
+    except training.UnknownRun:
+        st.caption("This run has been deleted; start another one, or look at other results.")
+        return
+    _curves(run, progress)
     if job.finished:
         _ended(progress)
 
@@ -176,16 +178,14 @@ def _bar(job: Job[Epoch], progress: Any) -> None:
         st.caption(progress.note)
 
 
-def _curves(progress: Any) -> None:
-    from explorer import training
+def _curves(run: Run, progress: Any) -> None:
     from explorer.figures import training as figures
 
     if not progress.history and not len(progress.losses):
         return
-    run = training.get(progress.run)
     if run.weights.startswith("random"):
         st.warning(
-            f"{catalogue.get(run.network).title} began with random weights: it had learnt nothing before this run.",
+            f"{run.base or 'It'} began with random weights: it had learnt nothing before this run.",
             icon=":material/casino:",
         )
     assert run.plan is not None
@@ -198,9 +198,13 @@ def _curves(progress: Any) -> None:
         last = progress.history[-1]
         st.caption(
             f"Epoch {last.number}: {percent(last.validation_accuracy)} of the pictures to check with are right, "
-            f"{percent(last.accuracy)} of those to learn from; {last.seconds:.1f} s. The ring marks the best epoch, "
+            f"{percent(last.accuracy)} of those to learn from; {_time(last.seconds)}. The ring marks the best epoch, "
             "which is kept."
         )
+
+
+def _time(seconds: float) -> str:
+    return "below 0.1 s" if seconds < 0.1 else f"{seconds:.1f} s"
 
 
 def _ended(progress: Any) -> None:
