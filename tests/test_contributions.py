@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import activations, intervention
+from explorer import activations, intervention, predict
 from tests.test_attribution import PHOTO
 from tests.test_capture import hooks
 
@@ -28,6 +28,29 @@ def test_it_works_without_gradients_around_it_and_early_in_the_network(resnet18)
         found = intervention.contributions(resnet18, PHOTO, "layer1.0")
     assert found.values.shape == (64,)
     assert np.abs(found.values).max() > 0
+
+
+def test_one_class_against_another_is_the_difference_of_the_two(resnet18):
+    layer = activations.default_layer(resnet18).name
+    own, other = (intervention.contributions(resnet18, PHOTO, layer, index).values for index in (5, 7))
+    both = intervention.contributions(resnet18, PHOTO, layer, 5, against=7)
+    scale = np.abs(own).max()
+    np.testing.assert_allclose(both.values, own - other, atol=1e-4 * scale)
+    assert (both.against, both.against_label) == (7, "class 7")
+    # What the search finds lowers the lead, not the logit: before a linear classifier, the greatest differences.
+    found = intervention.greedy(resnet18, PHOTO, layer, 5, count=3, against=7)
+    np.testing.assert_allclose(found.alone, own - other, atol=1e-4 * scale)
+    assert found.channels == tuple(both.order[:3].tolist())
+    logits = predict.logits(resnet18, PHOTO)
+    assert found.logits[0] == pytest.approx(float(logits[5] - logits[7]), abs=1e-4)
+    fall = float((own - other)[list(found.channels)].sum())
+    assert found.logits[0] - found.logits[-1] == pytest.approx(fall, rel=1e-3)
+    assert "takes the lead of class 5 over class 7, in logits, from" in found.sentence
+    for search in (intervention.contributions, intervention.greedy):
+        with pytest.raises(intervention.NoSuchPart, match="cannot be asked against itself"):
+            search(resnet18, PHOTO, layer, 5, against=5)
+        with pytest.raises(intervention.NoSuchPart, match="there is no class 1000"):
+            search(resnet18, PHOTO, layer, 5, against=1000)
 
 
 def test_a_class_that_is_not_there_is_named(resnet18):

@@ -33,6 +33,19 @@ def test_the_passes_said_before_are_those_that_are_made(resnet18, photos, method
     assert said.passes == counted(resnet18, photos["chelsea"], method, **options)
 
 
+@pytest.mark.parametrize("method", ["score_cam", "ablation_cam"])
+def test_channels_that_are_silent_on_the_photo_are_not_counted(resnet18, photos, method):
+    silent = intervention.Intervention("layer4", tuple(range(40, 512)), 0.0)
+    twin = intervention.intervened(resnet18, [silent])
+    maps = activations.feature_maps(twin, photos["chelsea"], ["layer4"])["layer4"].values
+    for options in ({}, {"channels": 60}):
+        said = attribution.effort(twin, method, "layer4", maps=maps, **options)
+        assert said.passes == counted(twin, photos["chelsea"], method, layer="layer4", **options)
+        assert said.bound == ""
+        beforehand = attribution.effort(twin, method, "layer4", **options)
+        assert (beforehand.bound, beforehand.passes > said.passes) == ("at most", True)
+
+
 def test_superpixels_need_about_as_many_passes_as_regions_were_asked_for(resnet18, photos):
     said = attribution.effort(resnet18, "superpixels", segments=25).passes
     assert counted(resnet18, photos["chelsea"], "superpixels", segments=25) == pytest.approx(said, rel=0.6)

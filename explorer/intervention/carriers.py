@@ -14,7 +14,7 @@ from torch import Tensor
 
 from explorer import activations, capture, predict
 from explorer.errors import Cancelled
-from explorer.intervention.changes import NoSuchPart, signed
+from explorer.intervention.changes import check_classes, signed
 from explorer.intervention.hooks import Alteration, axis_of, install
 from explorer.models import Model
 
@@ -32,10 +32,13 @@ class Carriers:
         layer: its name.
         target: index of the class.
         label: its name.
-        alone: float32 (C,), by how much the class's logit falls when one channel is switched off; below zero it rises.
-        channels: chosen greedily: each next one lowers the logit most once those before it are off.
-        logits: of the class with none of them off, with the first, with the first two, and so on.
-        probabilities: likewise.
+        alone: float32 (C,), by how much the score falls when one channel is switched off; below zero it rises. The
+            score is the class's logit, or how far that is above the other class's.
+        channels: chosen greedily: each next one lowers the score most once those before it are off.
+        logits: the score with none of them off, with the first, with the first two, and so on.
+        probabilities: of the class, likewise.
+        against: index of the other class; None if the logit alone is meant.
+        against_label: its name; empty without one.
     """
 
     layer: str
@@ -45,18 +48,24 @@ class Carriers:
     channels: tuple[int, ...]
     logits: tuple[float, ...]
     probabilities: tuple[float, ...]
+    against: int | None = None
+    against_label: str = ""
 
     @property
     def sentence(self) -> str:
         """What switching the channels off does, for people."""
+        what, share = f"the logit of {self.label}", "its probability"
+        if self.against is not None:
+            what = f"the lead of {self.label} over {self.against_label}, in logits,"
+            share = f"the probability of {self.label}"
         if not self.channels:
-            return f"No channel of {self.layer} lowers the logit of {self.label} when it is switched off."
+            return f"No channel of {self.layer} lowers {what} when it is switched off."
         many = len(self.channels) > 1
         which = f"channels {', '.join(map(str, self.channels))}" if many else f"channel {self.channels[0]}"
         return (
-            f"Switching off {which} of {len(self.alone):,} in {self.layer} takes the logit of {self.label} from "
+            f"Switching off {which} of {len(self.alone):,} in {self.layer} takes {what} from "
             f"{signed(self.logits[0])} to {signed(self.logits[-1])}, "
-            f"its probability from {100 * self.probabilities[0]:.1f} % to {100 * self.probabilities[-1]:.1f} %."
+            f"{share} from {100 * self.probabilities[0]:.1f} % to {100 * self.probabilities[-1]:.1f} %."
         )
 
 
@@ -67,14 +76,15 @@ def greedy(
     target: int | None = None,
     count: int = 5,
     *,
+    against: int | None = None,
     candidates: int = 64,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Carriers:
-    """Finds the channels whose switching off lowers a class's logit most.
+    """Finds the channels whose switching off lowers a class's logit most, or its lead over another class.
 
     First each channel is switched off alone. Then channels are chosen one after the other: of the ``candidates`` that
-    mattered most alone, the one that lowers the logit most on top of those already off, until ``count`` are off or no
+    mattered most alone, the one that lowers the score most on top of those already off, until ``count`` are off or no
     further one lowers it.
 
     Args:
@@ -83,22 +93,21 @@ def greedy(
         layer: whose channels.
         target: index of the class; the most probable one if None.
         count: how many channels at most.
+        against: index of another class: the score is then how far the class's logit is above that one's.
         candidates: how many are tried from the second choice on.
         progress: called with the number of trials done and of all.
         cancelled: asked now and then; True ends the search.
 
     Raises:
         UnknownLayer: the network has no such layer.
-        NoSuchPart: it has no such class.
+        NoSuchPart: it has no such class, or both are the same one.
         Cancelled: ``cancelled`` said so.
     """
     found = activations.find(model, layer)
     channels = found.shape[0]
     plain = predict.logits(model, image)
-    if target is None:
-        target = int(plain.argmax())
-    elif not 0 <= target < len(plain):
-        raise NoSuchPart(f"{model.card.title} knows classes 0 to {len(plain) - 1}; there is no class {target}.")
+    asked = int(plain.argmax()) if target is None else target
+    check_classes(model, len(plain), asked, against)
     count = min(count, channels)
     total = channels + sum(min(candidates, channels) - chosen for chosen in range(1, min(count, candidates)))
     done = 0
@@ -111,8 +120,12 @@ def greedy(
         if progress is not None:
             progress(done, total)
 
+    def scores(answers: np.ndarray) -> np.ndarray:
+        own: np.ndarray = answers[..., asked]
+        return own if against is None else own - answers[..., against]
+
     trial = _Trial(model, image, found, plain)
-    alone = plain[target] - trial.logits([(channel,) for channel in range(channels)], advance)[:, target]
+    alone = scores(plain) - scores(trial.logits([(channel,) for channel in range(channels)], advance))
     order = np.argsort(-alone, kind="stable")[:candidates]
     off: tuple[int, ...] = ()
     answers = [plain]
@@ -120,7 +133,7 @@ def greedy(
         left = [int(channel) for channel in order if channel not in off]
         # The first round is known already: each channel alone.
         tried = trial.logits([(*off, channel) for channel in left], advance) if off else None
-        falls = answers[-1][target] - tried[:, target] if tried is not None else alone[left]
+        falls = scores(answers[-1]) - scores(tried) if tried is not None else alone[left]
         best = int(np.argmax(falls))
         if not falls[best] > 0:
             break
@@ -131,12 +144,14 @@ def greedy(
     alone.flags.writeable = False
     return Carriers(
         layer=layer,
-        target=target,
-        label=model.label(target),
+        target=asked,
+        label=model.label(asked),
         alone=alone,
         channels=off,
-        logits=tuple(float(answer[target]) for answer in answers),
-        probabilities=tuple(float(predict.softmax(answer)[target]) for answer in answers),
+        logits=tuple(float(scores(answer)) for answer in answers),
+        probabilities=tuple(float(predict.softmax(answer)[asked]) for answer in answers),
+        against=against,
+        against_label="" if against is None else model.label(against),
     )
 
 

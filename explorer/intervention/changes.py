@@ -141,6 +141,19 @@ def _check(channels: tuple[int, ...] | None, count: int, has: str) -> None:
         raise NoSuchPart(f"{has} 0 to {count - 1}; there is no {wrong}.")
 
 
+def check_classes(model: Model, classes: int, target: int, against: int | None) -> None:
+    """Whether a network of so many classes can be asked about one, and against another one.
+
+    Raises:
+        NoSuchPart: it cannot.
+    """
+    for index in (target, against):
+        if index is not None and not 0 <= index < classes:
+            raise NoSuchPart(f"{model.card.title} knows classes 0 to {classes - 1}; there is no class {index}.")
+    if target == against:
+        raise NoSuchPart(f"Class {target} cannot be asked against itself; choose two different classes.")
+
+
 def signed(value: float, form: str = ".2f") -> str:
     """A number with a true minus sign."""
     return format(value, form).replace("-", "−")

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from pages.shared.pictures import Picture
 
 
+_REVEAL = "_atlas_reveal"
+
+
+def reveal() -> None:
+    """Brings the atlas into view with the next drawing: what was clicked further down opens there."""
+    st.session_state[_REVEAL] = st.session_state.get(_REVEAL, 0) + 1
+
+
 def explore(model: Model, picture: Picture) -> None:
     """Draws the controls, the atlas and the line below it."""
     from explorer import activations
@@ -141,6 +149,7 @@ def _payload(
             "unit": unit,
             "fields": _fields(model, maps),
             "value": number(float(maps.values[channel, unit[0], unit[1]])) if unit else "",
+            "reveal": st.session_state.get(_REVEAL, 0),
             "dead": maps.dead[channels].tolist(),
         },
         levels=levels.levels,

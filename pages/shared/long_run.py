@@ -32,6 +32,7 @@ class LongRun(Generic[T]):
         question: all that the result depends on.
         label: of the button, without the time.
         passes: how many passes through the network it takes.
+        bound: word before them where they are not known beforehand: 'at most', 'about'.
         seconds: about how long.
         compute: does it; is told where to report passes done and of all, and whom to ask whether to stop.
         show: draws the result.
@@ -46,6 +47,7 @@ class LongRun(Generic[T]):
     compute: Callable[[Progress, Stopped], T]
     show: Callable[[T], None]
     patience: float = 0.0
+    bound: str = ""
 
 
 def offer(run: LongRun[T]) -> Callable[[], None] | None:
@@ -57,7 +59,7 @@ def offer(run: LongRun[T]) -> Callable[[], None] | None:
         return None
     again = st.session_state.pop(f"_{run.key}-again", False)
     if run.seconds > run.patience and not again:
-        about = f"about {duration(run.seconds)}, {run.passes:,} passes"
+        about = f"about {duration(run.seconds)}, " + f"{run.bound} {run.passes:,} passes".lstrip()
         if not slot.button(f"{run.label}: {about}", key=f"{run.key}-ask", icon=":material/play_arrow:"):
             return None
     return lambda: _go(run, slot)

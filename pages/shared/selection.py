@@ -40,6 +40,10 @@ MOST_COMPARED = 4  # networks side by side: more are too small to see
 _YOURS = "yours"  # stands for an upload in a link: the photo itself is nobody else's business
 
 
+Option = tuple[str, str, bool | int | float | str]
+"""An option of a method that is not the usual one: method, name, value."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What the visitor looks at, and how; None and '' mean 'the page's own default'."""
@@ -58,6 +62,7 @@ class Selection:
     method: str = "grad_cam"
     against: int | None = None
     compare: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
 
     def to_query(self) -> dict[str, str]:
         """What differs from the defaults, for the URL."""
@@ -78,6 +83,10 @@ class Selection:
             query["class"] = query.pop("target")
         if self.compare:
             query["compare"] = ",".join(self.compare)
+        query.pop("options", None)
+        mine = [f"{name}-{value}" for method, name, value in self.options if method == self.method]
+        if mine:
+            query["option"] = "_".join(mine)  # of the method that is shown: 'baseline-white_steps-64'
         return query
 
 
@@ -86,6 +95,26 @@ def _number(text: str) -> int:
     if not 0 <= number < 1_000_000:
         raise ValueError(text)
     return number
+
+
+def _options(method: str, text: str) -> tuple[Option, ...]:
+    """What a link says of a method's options; whether it has them, and such values, only torch knows: the page looks.
+
+    Raises:
+        ValueError: the text is not in the form that `Selection.to_query` gives it.
+    """
+    if not re.fullmatch(r"[a-z]{1,20}-[A-Za-z0-9.]{1,20}(_[a-z]{1,20}-[A-Za-z0-9.]{1,20}){0,5}", text):
+        raise ValueError(text)
+    found: dict[str, bool | int | float | str] = {}
+    for part in text.split("_"):
+        name, value = part.split("-")
+        if re.fullmatch(r"[0-9]{1,6}", value):
+            found[name] = int(value)
+        elif re.fullmatch(r"[0-9]\.[0-9]{1,6}", value):
+            found[name] = float(value)
+        else:
+            found[name] = {"True": True, "False": False}.get(value, value)
+    return tuple((method, name, value) for name, value in found.items())
 
 
 def _parsed(name: str, text: str) -> dict[str, Any]:
@@ -131,8 +160,13 @@ def from_query(query: dict[str, str], now: Selection) -> tuple[Selection, list[s
             complaints.append(
                 "Your own photo is no part of a link and is gone after a reload; drop it in again to go on with it."
             )
+    method = query.get("method", Selection.method)
+    # Those of other methods are kept, as while the visitor stays: a link is silent about them.
+    chosen["options"] = tuple(option for option in now.options if option[0] != method)
     for name, text in query.items():
         try:
+            if name == "option":
+                chosen["options"] += _options(method, text)
             chosen.update(_parsed(name, text))
         except ValueError:
             complaints.append(

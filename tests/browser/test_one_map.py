@@ -48,3 +48,4 @@ def test_a_click_on_a_map_opens_that_layer_and_pointing_asks_nobody(visit):
     button.click()
     page.wait_for_url(re.compile(rf"layer=features\.5&channel={view.channels[1]}"))
     expect(page.locator(".chosen .name")).to_contain_text(f"Channel {view.channels[1]}")
+    expect(page.locator("canvas.all")).to_be_in_viewport()  # the atlas came into view: it stands far above

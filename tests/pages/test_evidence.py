@@ -14,6 +14,7 @@ from explorer.preprocessing import Preprocessing
 from pages.shared import long_run, pictures
 from pages.shared.evidence import intervene
 from pages.shared.evidence import trust as trusting
+from pages.shared.selection import Selection
 from pages.shared.text import number
 from tests.architectures.live_weights import make_live
 from tests.conftest import wrapped
@@ -206,13 +207,40 @@ def test_the_search_switches_off_what_it_finds(resnet18, photo):
     assert intervene.points(shift) in shown(app)
 
 
+def test_the_search_is_for_what_carries_the_lead_where_one_class_is_asked_against_another(resnet18, photo):
+    app = AppTest.from_function(intervene_page, args=(resnet18, "grad_cam", 7), default_timeout=120).run()
+    assert "carry most of “class 5” over “class 7” are off" in shown(app)
+    labelled(app.button, "Find the channels that carry the lead over “class 7”").click().run()
+    found = intervention.greedy(resnet18, photo, activations.default_layer(resnet18).name, 5, against=7)
+    assert found.sentence in shown(app)
+    assert app.multiselect[0].value == list(found.channels)
+
+
+def test_completeness_is_that_of_the_map_as_one_map_would_draw_it(resnet18, photo):
+    app = AppTest.from_function(trust_page, args=(resnet18,), default_timeout=120)
+    options = {"baseline": "white", "steps": 8}
+    app.session_state["selection"] = Selection(
+        options=tuple(("integrated_gradients", name, value) for name, value in options.items())
+    )
+    app.run()
+    labelled(app.button, "Check integrated gradients").click().run()
+    expected = attribution.attribute(resnet18, photo, "integrated_gradients", 5, **options)
+    text = shown(app)
+    assert f"gains {number(round(expected.difference, 3))} from the baseline to the photo" in text
+    assert "what the logit gains from white to the photo" in text
+    assert "white to photo · 8 steps" in text
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    assert names["complete"].delta == pytest.approx(expected.delta)
+
+
 def test_heads_of_a_transformer_and_slow_maps_behind_a_button(vit, photo):
     app = AppTest.from_function(intervene_page, args=(vit, "occlusion"), default_timeout=60).run()
     labelled(app.button_group, "Change").set_value("head").run()
     labelled(app.button_group, "Heads").set_value([1, 3]).run()
     attention = intervention.heads(vit)[-1].layer
     assert f"'{attention}', (1, 3), 0.0, 'head'" in app.code[0].value
-    labelled(app.button, "Draw it by Occlusion").click().run()
+    labelled(app.button, "Draw it: about").click().run()
     assert not app.exception
     assert "rank correlation of the two" in shown(app)
     names = {"model": vit, "photo": photo}

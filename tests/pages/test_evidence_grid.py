@@ -15,6 +15,7 @@ from explorer.grid import Cell
 from explorer.preprocessing import Preprocessing
 from pages.shared import pictures
 from pages.shared.evidence.grid import asking, cache, keeping, many, one_photo, running
+from pages.shared.selection import Selection
 from tests.conftest import live_model
 from tests.pages.test_pages import read
 
@@ -193,7 +194,7 @@ def settings(app, which: str) -> None:
         choose(app, "Method", "layer_cam")
         choose(app, "Networks", ["efficientnet_lite0", "efficientnet_lite1"])
     elif which == "options":
-        app.session_state["_method_options"] = {"smooth_grad": {"samples": 4}}
+        app.session_state["selection"] = Selection(options=(("smooth_grad", "samples", 4),))
         choose(app, "Methods", ["smooth_grad", "saliency"])
         choose(app, "Classes", [281])
     elif which == "many":
@@ -293,3 +294,24 @@ def test_downloads_hold_every_map(small, monkeypatch):
             photo = pictures.find(cell["photo"]).open()
             plain = attribution.attribute(small, photo, cell["method"], cell["target"])
             np.testing.assert_array_equal(archive[f"map_{number:03d}"], plain.raw)
+
+
+def test_the_passes_of_a_grid_are_those_its_methods_count(resnet18):
+    photo, passes = pictures.find("chelsea"), 0
+    cells = [
+        Cell("resnet18", "integrated_gradients", photo.name, 5, "class 5", None, (("steps", 8),)),
+        Cell("resnet18", "saliency", photo.name, 5, "class 5", None),
+        Cell("resnet18", "occlusion", photo.name, 5, "class 5", None, (("stride", 16), ("window", 16))),
+    ]
+
+    def told(done, total):
+        nonlocal passes
+        passes += total * (done == total)
+
+    for cell in cells:
+        options = dict(cell.options)
+        attribution.attribute(resnet18, photo.open(), cell.method, 5, cell.layer, progress=told, **options)
+    source = asking.Source(resnet18, {photo.name: photo})
+    assert source.passes(cells) == (passes + 1, "")  # saliency, one pass, has nothing to tell on its way
+    score = Cell("resnet18", "score_cam", photo.name, 5, "class 5", "layer4")
+    assert source.passes([*cells, score]) == (passes + 1 + 512, "at most")

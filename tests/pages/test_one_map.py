@@ -9,10 +9,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from explorer import attribution, catalogue, filters, predict
+from explorer import activations, attribution, catalogue, filters, predict
 from explorer.architectures.vit import VisionTransformer
 from explorer.preprocessing import Preprocessing
 from pages.shared import long_run, pictures, view_code
+from pages.shared.selection import Selection, from_query
 from pages.shared.text import number
 from tests.architectures.live_weights import make_live
 from tests.conftest import wrapped
@@ -125,13 +126,43 @@ def test_options_of_one_network_do_not_trouble_another(resnet18, lite0):
     app = started(lite0, "occlusion")
     app.select_slider(key="option-occlusion-window").set_value(74).run()
     app.select_slider(key="option-occlusion-stride").set_value(74).run()
-    kept = app.session_state["_method_options"]
-    assert kept["occlusion"] == {"window": 74, "stride": 74}
+    kept = app.session_state["selection"]
+    assert kept.options == (("occlusion", "window", 74), ("occlusion", "stride", 74))
     other = AppTest.from_function(one_map_page, args=(resnet18, "occlusion"), default_timeout=120)
-    other.session_state["_method_options"] = kept
+    other.session_state["selection"] = kept
     other.run()
     assert not other.exception
     assert other.session_state["asking"].options == {}
+
+
+def test_a_link_brings_the_options_that_differ_and_leaves_others_alone():
+    here = Selection(
+        method="smooth_grad",
+        options=(("smooth_grad", "noise", 0.3), ("smooth_grad", "samples", 4), ("eigen_cam", "centred", True)),
+    )
+    query = here.to_query()
+    assert query == {"method": "smooth_grad", "option": "noise-0.3_samples-4"}
+    found, complaints = from_query(query, Selection(options=(("smooth_grad", "seed", 3), ("occlusion", "window", 32))))
+    assert set(found.options) == {*here.options[:2], ("occlusion", "window", 32)}
+    assert not complaints
+    centred = Selection(method="eigen_cam", options=here.options).to_query()
+    assert from_query(centred, Selection())[0].options == here.options[2:]
+    for bad in ("noise", "noise-", "-3", "noise-0.3_", "noise-1e9999", "a b-3", "x-1" + "_x-1" * 9, "noise-<b>"):
+        found, complaints = from_query({"method": "smooth_grad", "option": bad}, Selection())
+        assert [value for _, _, value in found.options] in ([], ["1e9999"])
+        assert len(complaints) == (not found.options)
+
+
+def test_options_of_a_link_reach_the_map_and_those_that_cannot_be_do_not():
+    app = opened("attribution", method="eigen_cam", option="centred-1_steps-8_channels-all")
+    assert "eigen_cam', target=282, layer='features.8', centred=True)" in app.code[0].value
+    app = opened("attribution", method="integrated_gradients", option="steps-8_baseline-green_seed-7")
+    assert "blurred photo to photo · 8 steps" in shown(app)
+    app.selectbox(key="option-integrated_gradients-baseline").set_value("white").run()
+    assert app.query_params["option"] == "steps-8_seed-7_baseline-white"
+    app.button(key="option-integrated_gradients-usual").click().run()
+    assert "option" not in app.query_params
+    assert not app.exception
 
 
 def test_a_slow_map_waits_behind_a_button_and_the_quick_one_stays(resnet18, monkeypatch):
@@ -140,7 +171,11 @@ def test_a_slow_map_waits_behind_a_button_and_the_quick_one_stays(resnet18, monk
     app = started(resnet18, "layer_cam")
     app.selectbox(key="select-method").set_value("score_cam").run()
     ask = labelled(app.button, "Draw Score-CAM")
-    assert ask.label == "Draw Score-CAM: about 9 min, 512 passes"
+    chelsea, layer = pictures.find("chelsea").open(), app.session_state["asking"].layer
+    maps = activations.feature_maps(resnet18, chelsea, [layer])[layer]
+    flat = int((maps.minimum == maps.maximum).sum())  # nothing of the photo is left behind them: one pass for all
+    assert ask.label == f"Draw Score-CAM: about {(514 - flat) / 60:.0f} min, {513 - flat} passes"
+    assert flat > 1
     assert "Until then: Layer-CAM" in shown(app)
     monkeypatch.setattr(long_run, "called_away", lambda: True)
     ask.click().run()
@@ -165,7 +200,7 @@ def test_a_slow_map_waits_behind_a_button_and_the_quick_one_stays(resnet18, monk
 def test_other_tabs_say_what_to_do_while_the_map_is_not_there_and_can_draw_it(resnet18, photo, monkeypatch):
     monkeypatch.setattr("pages.shared.evidence.questions.pace", lambda *_: 1.0)
     app = AppTest.from_function(one_map_page, args=(resnet18, "superpixels", "trust"), default_timeout=120)
-    app.session_state["_method_options"] = {"superpixels": {"segments": 25}}
+    app.session_state["selection"] = Selection(options=(("superpixels", "segments", 25),))
     app.run()
     assert app.warning[0].value.startswith("All below is about the map by Superpixels, which takes about 27 s here")
     assert "found" not in app.session_state

@@ -30,7 +30,7 @@ _HTML = """
 </div>
 """
 _CSS = """
-:host { display: block; font-family: var(--st-font); color: var(--st-text-color); font-size: 14px; }
+:host { display: block; scroll-margin-top: 150px; font-family: var(--st-font); color: var(--st-text-color); font-size: 14px; }
 .root { display: flex; gap: 24px; align-items: flex-start; flex-wrap: wrap; }
 .sheet { flex: 2 1 420px; min-width: 0; }
 .chosen { flex: 1 1 260px; min-width: 0; max-width: 420px; display: grid; gap: 10px;
@@ -69,6 +69,11 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   // Python knows best, unless it has not heard of the last click yet.
   const waiting = state.layer === header.layer && performance.now() - state.clicked < 1500
     && channels.includes(state.picked) && state.picked !== header.channel;
+  // What was opened further down the page is shown; not on the first drawing, when the page was just entered.
+  if (state.reveal !== undefined && state.reveal !== header.reveal)
+    (root.host || root).scrollIntoView({block: 'start',
+      behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth'});
+  state.reveal = header.reveal;
   if (!waiting) { state.picked = header.channel; state.unit = header.unit; state.clicked = -Infinity; }
   state.layer = header.layer;
   let at = channels.indexOf(state.picked), shown = at, cursor = Math.min(at, N - 1);

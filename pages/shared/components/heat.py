@@ -43,7 +43,8 @@ figcaption { font-size: 13px; opacity: .8; padding-top: 4px; }
 .foot label { display: flex; align-items: center; gap: 8px; }
 .foot input { width: 140px; accent-color: var(--st-primary-color); }
 .key { display: flex; align-items: center; gap: 8px; font-variant-numeric: tabular-nums; }
-.bar { width: 140px; height: 10px; border-radius: 5px; }
+.key { min-width: 0; white-space: nowrap; }
+.bar { flex: 0 1 140px; width: 140px; min-width: 30px; height: 10px; border-radius: 5px; }
 .here { font-variant-numeric: tabular-nums; min-height: 1.3em; }
 @container (max-width: 620px) {
   .panels { grid-template-columns: 1fr 1fr; gap: 8px; }

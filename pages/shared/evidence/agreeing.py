@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -14,6 +14,7 @@ from explorer import catalogue, palettes
 from explorer.errors import Cancelled, ExplorerError
 from pages.shared import blocks, selection
 from pages.shared.components.matrix import matrix
+from pages.shared.evidence import options
 from pages.shared.evidence.asked import Asked, row
 from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import percent, plain
@@ -56,7 +57,7 @@ class _Beside:
 def of_methods(asked: Asked) -> Callable[[], None] | None:
     """The map above beside those of all methods that take a pass or two."""
     from explorer import activations
-    from explorer.attribution import METHODS, attribute, availability
+    from explorer.attribution import METHODS, attribute, availability, effort
 
     model, found = asked.model, asked.found
     where = asked.layer or activations.default_layer(model).name
@@ -67,27 +68,33 @@ def of_methods(asked: Asked) -> Callable[[], None] | None:
         st.caption("No other quick method means anything for this network.")
         return None
 
+    layers = {key: where if METHODS[key].needs_layer else None for key in keys}
+    # As One map draws them: with what the visitor changed there.
+    changed = {key: options.chosen(METHODS[key], model) for key in keys}
+    efforts = [effort(model, key, layers[key], **changed[key]) for key in keys]
+    passes = sum(each.passes for each in efforts)
+
     def compute(progress: Progress, stopped: Stopped) -> tuple[Agreements, float]:
         from explorer import trust
 
-        start, maps = time.perf_counter(), [found]
-        for done, key in enumerate(keys):
+        start, maps, done = time.perf_counter(), [found], 0
+        for number, key in enumerate(keys):
             if stopped():
-                raise Cancelled(f"Stopped after {done} of {len(keys)} maps.")
-            layer = where if METHODS[key].needs_layer else None
-            maps.append(attribute(model, asked.picture.open(), key, found.target, layer, against=found.against))
-            progress(done + 1, len(keys))
+                raise Cancelled(f"Stopped after {number} of {len(keys)} maps.")
+            given: dict[str, Any] = {"against": found.against, **changed[key]}
+            maps.append(attribute(model, asked.picture.open(), key, found.target, layers[key], **given))
+            done += efforts[number].passes
+            progress(done, passes)
         return trust.agreements(maps), time.perf_counter() - start
 
     def show(result: tuple[Agreements, float]) -> None:
         _matrix(result[0], [METHODS[key].title for key in result[0].methods], "methods")
         blocks.caption(model, where, found.label, seconds=result[1])
 
-    question = ("methods", *asked.question)
-    work = sum(3 if METHODS[key].family == "gradient" else 1 for key in keys)  # in passes
-    seconds = work * asked.pace + _RANKING * len(keys) * (len(keys) + 1) / 2
+    question = ("methods", *asked.question, repr(changed))
+    seconds = sum(each.work for each in efforts) * asked.pace + _RANKING * len(keys) * (len(keys) + 1) / 2
     label = "Compare methods"
-    return offer(LongRun("trust-methods", question, label, len(keys), seconds, compute, show, patience=2.5))
+    return offer(LongRun("trust-methods", question, label, passes, seconds, compute, show, patience=2.5))
 
 
 def of_networks(asked: Asked) -> Callable[[], None] | None:
@@ -114,9 +121,11 @@ def of_networks(asked: Asked) -> Callable[[], None] | None:
         _networks(asked, result)
 
     question = ("networks", *asked.question, *chosen)
-    passes = len(chosen) * asked.passes
-    seconds = max(1.5, passes * asked.pace + 0.5 * len(chosen))
-    return offer(LongRun("trust-networks", question, "Ask them", passes, seconds, compute, show))
+    each = asked.effort
+    passes, seconds = len(chosen) * each.passes, len(chosen) * (each.work * asked.pace + 0.5)
+    # A layer of another network has as many channels as it likes.
+    bound = "about" if each.bound else ""
+    return offer(LongRun("trust-networks", question, "Ask them", passes, max(1.5, seconds), compute, show, bound=bound))
 
 
 def _beside(asked: Asked, chosen: list[str], progress: Progress, stopped: Stopped) -> _Beside:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from PIL import Image
 from explorer import images, palettes
 
 if TYPE_CHECKING:
-    from explorer.attribution import Attribution
+    from explorer.attribution import Attribution, Effort
     from explorer.models import Model
     from pages.shared.pictures import Picture
 
@@ -62,12 +61,12 @@ class Asked:
         return partial(attribution.attribute, **options)
 
     @property
-    def passes(self) -> int:
-        """About how many passes one such map takes; one there and back to the pixels counts as three."""
+    def effort(self) -> Effort:
+        """What one such map takes in a network like this one, whichever of its channels are silent."""
         from explorer import attribution
 
         options: dict[str, Any] = dict(self.found.options)
-        return math.ceil(attribution.effort(self.model, self.found.method, self.layer, **options).work)
+        return attribution.effort(self.model, self.found.method, self.layer, **options)
 
 
 def pace(model: Model, picture: Picture) -> float:

@@ -21,28 +21,33 @@ _GUESSED = "_intervene_guessed"
 _COUNT, _CANDIDATES = 5, 64
 
 
-def contributions(model: Model, picture: Picture, layer: str, target: int) -> Contributions:
-    """Activation times gradient of every channel."""
+def contributions(model: Model, picture: Picture, layer: str, target: int, against: int | None) -> Contributions:
+    """Activation times gradient of every channel, for the class or for its lead over another one."""
     from explorer import intervention
 
-    kept: dict[tuple[str, str, str, int], Contributions] = st.session_state.setdefault(_GUESSED, {})
-    question = (model.key, picture.digest, layer, target)
+    kept: dict[tuple[str, str, str, int, int | None], Contributions] = st.session_state.setdefault(_GUESSED, {})
+    question = (model.key, picture.digest, layer, target, against)
     if question not in kept:
         while len(kept) >= 8:
             del kept[next(iter(kept))]
-        kept[question] = intervention.contributions(model, picture.open(), layer, target)
+        kept[question] = intervention.contributions(model, picture.open(), layer, target, against=against)
     return kept[question]
 
 
-def offered(model: Model, picture: Picture, layer: str, target: int, pace: float) -> None:
-    """The search behind its button, and what it found."""
+def offered(model: Model, picture: Picture, layer: str, target: int, against: int | None, pace: float) -> None:
+    """The search behind its button, and what it found: what lowers the class most, or its lead over another one."""
     from explorer import activations
 
     known = activations.layers(model)
     here = activations.find(model, layer)
     channels = here.shape[0]
     tried = min(_CANDIDATES, channels)
-    passes = channels + sum(tried - chosen for chosen in range(1, min(_COUNT, tried)))
+
+    def trials(rounds: int) -> int:
+        """Each channel alone, then round by round those that are left; the search ends when none lowers it further."""
+        return channels + sum(tried - chosen for chosen in range(1, min(_COUNT, tried, rounds)))
+
+    passes = trials(_COUNT)
     behind = (len(known) - known.index(here)) / len(known) if here in known else 1.0  # what has to be computed anew
 
     def compute(progress: Progress, stopped: Stopped) -> tuple[Carriers, float]:
@@ -55,6 +60,7 @@ def offered(model: Model, picture: Picture, layer: str, target: int, pace: float
             layer,
             target,
             _COUNT,
+            against=against,
             candidates=_CANDIDATES,
             progress=progress,
             cancelled=stopped,
@@ -74,11 +80,16 @@ def offered(model: Model, picture: Picture, layer: str, target: int, pace: float
                     on_click=_switch_off,
                     args=(model, layer, found),
                 )
-        blocks.caption(model, f"one after the other, {passes:,} trials", seconds=seconds)
+        made = trials(len(found.channels) + 1)
+        blocks.caption(model, f"one after the other, {made:,} trials", seconds=seconds)
 
-    question = ("carriers", model.key, picture.digest, layer, target)
+    question = ("carriers", model.key, picture.digest, layer, target, against)
     label = "Find the channels that carry the decision"
-    go = offer(LongRun("intervene-find", question, label, passes, passes * pace * behind, compute, show))
+    if against is not None:
+        label = f"Find the channels that carry the lead over “{plain(model.label(against))}”"
+    go = offer(
+        LongRun("intervene-find", question, label, passes, passes * pace * behind, compute, show, bound="at most")
+    )
     if go is not None:
         go()
 

@@ -35,6 +35,11 @@ def made(model: Model, default: tuple[Change, ...]) -> tuple[Change, ...]:
     return kept.get(model.key, default)
 
 
+def asked(guess: Contributions) -> str:
+    """What the channels carry, in words."""
+    return f"“{plain(guess.label)}”" + (f" over “{plain(guess.against_label)}”" if guess.against is not None else "")
+
+
 def keep(model: Model, changes: tuple[Change, ...]) -> None:
     """Makes these the changes to this network."""
     kept: dict[str, tuple[Change, ...]] = st.session_state.setdefault(_MADE, {})
@@ -108,7 +113,7 @@ def choose(model: Model, layer: str, guess: Contributions, now: tuple[Change, ..
         order = [int(channel) for channel in guess.order]
         st.session_state[chosen] = [channel for change in own for channel in change[1] or ()]
         st.multiselect(
-            f"Channels of {layer}, those that seem to carry most of “{guess.label}” first",
+            f"Channels of {layer}, those that seem to carry most of {asked(guess)} first",
             order,
             format_func=lambda channel: f"{channel}  ·  {number(float(f'{guess.values[channel]:.2g}'))}",
             key=chosen,
@@ -150,6 +155,6 @@ def listed(model: Model, now: tuple[Change, ...], guess: Contributions) -> None:
         )
     if now == first(guess):
         st.caption(
-            f"To begin with, the {len(now[0][1] or ())} channels that seem to carry most of “{plain(guess.label)}” are "
+            f"To begin with, the {len(now[0][1] or ())} channels that seem to carry most of {asked(guess)} are "
             "off, by activation × gradient. Choose others above."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -16,12 +16,12 @@ from pages.shared.long_run import LongRun, Progress, Stopped, offer
 from pages.shared.text import percent, plain
 
 if TYPE_CHECKING:
-    from explorer.attribution import Attribution
+    from explorer.attribution import Attribution, Effort
     from explorer.models import Model
     from pages.shared.evidence.changes import Change
     from pages.shared.pictures import Picture
 
-_CHEAP = 3  # passes: a map that takes more is asked for
+_CHEAP = 3  # forward passes: a map that takes more is asked for
 
 
 @st.fragment
@@ -42,14 +42,15 @@ def draw(model: Model, picture: Picture, found: Attribution, layer: str) -> None
         return
     where = layer or found.layer or activations.default_layer(model).name
     target = found.target
-    guess = carrying.contributions(model, picture, where, target)
+    against = found.against if found.against != target else None
+    guess = carrying.contributions(model, picture, where, target, against)
     st.markdown(
         "Switch parts of the network off, or make them louder, and see what it answers then. The network itself stays "
         "as it is: a copy of its structure runs on the same weights."
     )
     controls, chips, finding = st.container(), st.container(), st.container()
     with finding:  # first of all: what it finds is switched off in the controls above it
-        carrying.offered(model, picture, where, target, pace(model, picture))
+        carrying.offered(model, picture, where, target, against, pace(model, picture))
     made = changes.made(model, changes.first(guess))
     with controls:
         made = changes.choose(model, where, guess, made)
@@ -141,8 +142,6 @@ def points(change: float) -> str:
 
 def _maps(model: Model, changed: Model, picture: Picture, before: Attribution) -> None:
     """The map of the network as it is beside that of the changed one."""
-    from explorer.attribution import METHODS
-
     columns = st.columns(2, gap="medium")
     with columns[0]:
         st.markdown("Before")
@@ -150,7 +149,8 @@ def _maps(model: Model, changed: Model, picture: Picture, before: Attribution) -
     with columns[1]:
         st.markdown("After")
         asked = Asked(model, picture, before, pace(model, picture))
-        if asked.passes <= _CHEAP:
+        effort = _effort(changed, picture, before, asked.layer)
+        if effort.work <= _CHEAP:
             after = cache.attribution(
                 changed,
                 picture,
@@ -177,20 +177,31 @@ def _maps(model: Model, changed: Model, picture: Picture, before: Attribution) -
             return found, time.perf_counter() - start
 
         question = ("after", changed.key, *asked.question)
-        title = f"Draw it by {METHODS[before.method].title}"
         go = offer(
             LongRun(
                 "intervene-map",
                 question,
-                title,
-                asked.passes,
-                asked.passes * asked.pace,
+                "Draw it",  # no more: the column is narrow
+                effort.passes,
+                effort.work * asked.pace,
                 compute,
                 lambda result: _after(model, before, *result),
+                bound=effort.bound,
             )
         )
     if go is not None:
         go()
+
+
+def _effort(changed: Model, picture: Picture, before: Attribution, layer: str | None) -> Effort:
+    """What the map of the changed network takes; which of its channels are silent is known after a pass."""
+    from explorer import attribution
+
+    maps = None
+    if layer and "channels" in before.options:
+        maps = cache.feature_maps(changed, picture, layer).result.values
+    options: dict[str, Any] = dict(before.options)
+    return attribution.effort(changed, before.method, layer, maps=maps, **options)
 
 
 def _after(model: Model, before: Attribution, after: Attribution, seconds: float) -> None:

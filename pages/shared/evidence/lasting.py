@@ -97,15 +97,15 @@ def forgetting(asked: Asked) -> Callable[[], None] | None:
     def compute(progress: Progress, stopped: Stopped) -> tuple[Forgetting, float]:
         from explorer import attribution, trust
 
-        done, maps = 0, _STAGES + _DRAWS
+        done, maps, one = 0, _STAGES + _DRAWS, asked.effort.passes
 
         def each(number: int, total: int) -> None:
             nonlocal done, maps
             done, maps = number, total
-            progress(done * asked.passes, maps * asked.passes)
+            progress(done * one, maps * one)
 
         def within(share: int, total: int) -> None:
-            progress(done * asked.passes + asked.passes * share // max(total, 1), maps * asked.passes)
+            progress(done * one + one * share // max(total, 1), maps * one)
 
         start = time.perf_counter()
         found = trust.randomisation(
@@ -126,10 +126,11 @@ def forgetting(asked: Asked) -> Callable[[], None] | None:
     def show(result: tuple[Forgetting, float]) -> None:
         _stages(asked, *result)
 
-    passes = (_STAGES + _DRAWS) * asked.passes
+    effort, maps = asked.effort, _STAGES + _DRAWS
     question = ("forgetting", *asked.question)
-    seconds = (passes + 2 * (_STAGES + _DRAWS)) * asked.pace + _COPY * (_STAGES + _DRAWS)
-    return offer(LongRun("trust-forgetting", question, "Let it forget", passes, seconds, compute, show))
+    seconds = maps * ((effort.work + 2) * asked.pace + _COPY)
+    label, passes = "Let it forget", maps * effort.passes
+    return offer(LongRun("trust-forgetting", question, label, passes, seconds, compute, show, bound=effort.bound))
 
 
 def _stages(asked: Asked, found: Forgetting, seconds: float) -> None:

@@ -112,7 +112,8 @@ def _controls(model: Model, picture: Picture, logits: np.ndarray, best: Mapping[
 
     missing = cache.unavailable(model)
     titles = {key: each.title for key, each in attribution.METHODS.items() if key not in missing}
-    method = question(model, picture).method
+    asking = question(model, picture)
+    method = asking.method
     order = [*best, *(index for index in range(len(logits)) if index not in best)]
     channels = 0
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -124,7 +125,7 @@ def _controls(model: Model, picture: Picture, logits: np.ndarray, best: Mapping[
             format_func=titles.__getitem__,
             filter_mode="contains",
             width=200,
-            help=f"{method.summary} Costs {method.cost}.",
+            help=f"{method.summary} Takes {asking.effort.said} here.",
         )
         controls.select(
             "Class",

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import images
+from pages.shared import selection
 
 if TYPE_CHECKING:
     from explorer.attribution import Attribution, Method
     from explorer.models import Model
 
-_KEPT = "_method_options"
 _BASELINES = {
     "blur": "Blurred photo",
     "black": "Black",
@@ -50,7 +50,8 @@ def chosen(method: Method, model: Model, channels: int = 0) -> dict[str, Any]:
     kept, found = _kept(method.key), {}
     for choice in _choices(method, model, channels, kept):
         if choice.name in kept and kept[choice.name] in choice.values and kept[choice.name] != usual[choice.name]:
-            found[choice.name] = kept[choice.name]
+            # The choice's own value: a link's 1 is no True.
+            found[choice.name] = choice.values[choice.values.index(kept[choice.name])]
     return found
 
 
@@ -97,6 +98,12 @@ def words(found: Attribution) -> list[str]:
     if options.get("segments") != usual.get("segments"):
         said.append(f"{options['segments']} segments")
     return said
+
+
+def baseline(changed: Mapping[str, Any]) -> str:
+    """The baseline of integrated gradients in words, from the options that are not the usual ones."""
+    named = {"blur": "a blurred photo", "black": "black", "white": "white", "mean": "its mean colour", "noise": "noise"}
+    return named[changed.get("baseline", "blur")]
 
 
 def against(found: Attribution) -> None:
@@ -243,7 +250,7 @@ def _widget(method: Method, choice: _Choice, now: Mapping[str, Any]) -> None:
         "help": choice.help,
         "format_func": choice.say,
         "on_change": _keep,
-        "args": (method.key, choice.name, key),
+        "args": (method, choice.name, key),
     }
     if choice.named:
         st.selectbox(choice.label, choice.values, **arguments)
@@ -252,13 +259,15 @@ def _widget(method: Method, choice: _Choice, now: Mapping[str, Any]) -> None:
 
 
 def _kept(method: str) -> dict[str, Any]:
-    kept: dict[str, dict[str, Any]] = st.session_state.setdefault(_KEPT, {})
-    return kept.setdefault(method, {})
+    return {name: value for owner, name, value in selection.current().options if owner == method}
 
 
-def _keep(method: str, name: str, key: str) -> None:
-    _kept(method)[name] = st.session_state[key]
+def _keep(method: Method, name: str, key: str) -> None:
+    value = st.session_state[key]
+    others = tuple(each for each in selection.current().options if each[:2] != (method.key, name))
+    usual = value == method.options[name]
+    selection.change(options=others if usual else (*others, (method.key, name, value)))
 
 
 def _forget(method: str) -> None:
-    _kept(method).clear()
+    selection.change(options=tuple(each for each in selection.current().options if each[0] != method))

@@ -53,10 +53,13 @@ class Question:
 
     @property
     def effort(self) -> Effort:
-        """What it takes."""
+        """What it takes; of methods that ask channel by channel, those that are silent on the photo are known."""
         from explorer import attribution
 
-        return attribution.effort(self.model, self.method.key, self.layer, **self.options)
+        maps = None
+        if self.layer and "channels" in self.method.options:
+            maps = cache.feature_maps(self.model, self.picture, self.layer).result.values
+        return attribution.effort(self.model, self.method.key, self.layer, maps=maps, **self.options)
 
     @property
     def quick(self) -> bool:
@@ -146,6 +149,7 @@ def waiting(
         compute,
         show,
         patience=_PATIENCE,
+        bound=effort.bound,
     )
 
 

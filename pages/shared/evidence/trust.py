@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from explorer import palettes
 from pages.shared import blocks, selection
 from pages.shared.components.box import box
-from pages.shared.evidence import agreeing, lasting
+from pages.shared.evidence import agreeing, lasting, options
 from pages.shared.evidence.asked import Asked, pace, visible
 from pages.shared.long_run import LongRun, offer
 from pages.shared.text import number, plain
@@ -35,6 +36,8 @@ def draw(model: Model, picture: Picture, found: Attribution) -> None:
         picture: the photo.
         found: the map whose trustworthiness is asked for.
     """
+    from explorer.attribution import METHODS
+
     st.markdown("A map can look right and mean little. Six questions tell how far to trust this one.")
     asked = Asked(model, picture, found, pace(model, picture))
     if not model.weights.trained:
@@ -59,15 +62,22 @@ def draw(model: Model, picture: Picture, found: Attribution) -> None:
             waiting.append(measure(asked))
     with st.expander("Code for this view", icon=":material/code:"):
         st.caption("For a loaded `model` and an opened `photo`.")
-        st.code(lines(found, at), language="python")
+        changed = options.chosen(METHODS["integrated_gradients"], model)
+        st.code(lines(found, at, changed), language="python")
     selection.write_link(in_fragment=True)
     for go in waiting:
         if go is not None:
             go()
 
 
-def lines(found: Attribution, at: _Box) -> str:
-    """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``."""
+def lines(found: Attribution, at: _Box, gradients: Mapping[str, Any] | None = None) -> str:
+    """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``.
+
+    Args:
+        found: the map.
+        at: the box.
+        gradients: options of integrated gradients that are not the usual ones.
+    """
     from explorer.attribution import METHODS
 
     given = [f"{found.method!r}", str(found.target)]
@@ -75,12 +85,13 @@ def lines(found: Attribution, at: _Box) -> str:
         given.append(f"{found.layer!r}")
     if found.against is not None:
         given.append(f"against={found.against}")
-    options = {name: value for name, value in found.options.items() if value != METHODS[found.method].options[name]}
-    chosen = ", ".join([*given, f"options={options!r}"] if options else given)
-    given += [f"{name}={value!r}" for name, value in options.items()]
+    own = {name: value for name, value in found.options.items() if value != METHODS[found.method].options[name]}
+    chosen = ", ".join([*given, f"options={own!r}"] if own else given)
+    given += [f"{name}={value!r}" for name, value in own.items()]
     against = "" if found.against is None else f", against={found.against}"
     other = "saliency" if found.method != "saliency" else "input_x_gradient"
-    complete = f'attribution.attribute(model, photo, "integrated_gradients", {found.target}{against})'
+    changed = "".join(f", {name}={value!r}" for name, value in (gradients or {}).items())
+    complete = f'attribution.attribute(model, photo, "integrated_gradients", {found.target}{against}{changed})'
     if found.delta is not None:
         complete = "found"
     text = f"""
@@ -166,33 +177,36 @@ def _complete(asked: Asked) -> Any:
     if reason:
         st.caption(reason)
         return None
+    method = attribution.METHODS["integrated_gradients"]
+    changed = options.chosen(method, asked.model)  # as One map would draw it
+    baseline = options.baseline(changed)
     st.markdown(
         f"{attribution.METHODS[found.method].title} makes no such promise: its numbers have no sum to keep. Integrated "
-        "gradients do: what they give to all pixels together is what the logit gains from a blurred picture to the "
-        "photo."
+        f"gradients do: what they give to all pixels together is what the logit gains from {baseline} to the photo."
     )
-    steps = 32
+    effort = attribution.effort(asked.model, method.key, **changed)
 
     def compute(progress: Any, stopped: Any) -> tuple[Attribution, float]:
         start = time.perf_counter()
         result = attribution.attribute(
             asked.model,
             asked.picture.open(),
-            "integrated_gradients",
+            method.key,
             found.target,
             against=found.against,
             progress=progress,
             cancelled=stopped,
+            **changed,
         )
         return result, time.perf_counter() - start
 
     def show(result: tuple[Attribution, float]) -> None:
         _shares(result[0])
-        blocks.caption(asked.model, "Integrated gradients", f"{steps} steps", seconds=result[1])
+        blocks.caption(asked.model, method.title, *options.words(result[0]), seconds=result[1])
 
-    question = ("complete", asked.model.key, asked.picture.digest, found.target, found.against)
-    seconds = 3 * steps * asked.pace
-    return offer(LongRun("trust-complete", question, "Check integrated gradients", steps, seconds, compute, show))
+    question = ("complete", asked.model.key, asked.picture.digest, found.target, found.against, repr(changed))
+    label, seconds = "Check integrated gradients", effort.work * asked.pace
+    return offer(LongRun("trust-complete", question, label, effort.passes, seconds, compute, show))
 
 
 def _shares(found: Attribution) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import blocks, cache, selection, view_code
+from pages.shared import blocks, cache, channel_atlas, selection, view_code
 
 if TYPE_CHECKING:
     from explorer.models import Model
@@ -27,6 +27,7 @@ def draw(picture: Picture, model: Model) -> None:
     def chosen() -> None:
         points = st.session_state[_KEY].selection.points
         if points:
+            channel_atlas.reveal()
             selection.change(layer=str(points[0]["customdata"]))
 
     st.plotly_chart(

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer import palettes
-from pages.shared import blocks, cache, controls, selection, view_code
+from pages.shared import blocks, cache, channel_atlas, controls, selection, view_code
 from pages.shared.components.layer_row import layer_row
 from pages.shared.maps.cache import layer_views
 from pages.shared.text import size
@@ -42,8 +42,8 @@ def draw(picture: Picture, model: Model) -> None:
     blocks.caption(model, f"{len(layers)} layers", shown, seconds=timed.seconds)
     st.caption(
         "Every map is drawn as large as the photo and on a scale of its own, dark (its least value) to bright (its "
-        "greatest). Point at a place to see it in all; click a map to open that layer above. Strongest: largest mean "
-        "absolute value. Stride: pixels of the photo between two neighbouring units."
+        "greatest). Point at a place to see it in all; click a map to open it in the atlas above. Strongest: largest "
+        "mean absolute value. Stride: pixels of the photo between two neighbouring units."
     )
     view_code.offer(lines(model, picture, layers), "side-by-side")
 
@@ -82,6 +82,7 @@ def _controls(model: Model) -> tuple[tuple[str, ...], str]:
         names,
         format_func=lambda name: f"{name}  ·  {size(known[name].shape)}",
         max_selections=_MOST,
+        wrap=True,
         key=key,
         on_change=keep,
         placeholder=f"Choose up to {_MOST}",
@@ -130,4 +131,5 @@ def _on_open() -> None:
     opened = st.session_state["layer-row"].opened
     if opened is not None:
         layer, channel = opened
+        channel_atlas.reveal()
         selection.change(layer=str(layer), channel=None if channel is None else int(channel), unit=None)

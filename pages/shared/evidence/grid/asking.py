@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from pages.shared.evidence.grid import cache
 from pages.shared.evidence.grid.cache import Tile
 
 if TYPE_CHECKING:
-    from explorer.attribution import Attribution
+    from explorer.attribution import Attribution, Effort
     from explorer.grid import Cell
     from explorer.models import Model
     from pages.shared.pictures import Picture
@@ -99,14 +99,24 @@ class Source:
         photo = self.photos[name]
         cache.answer(self.model.key, photo.digest, lambda: shared.logits(self.model, photo).result)
 
-    def passes(self, cell: Cell) -> float:
-        """About how many passes a cell takes; of networks that are not here, the selected one tells."""
+    def effort(self, cell: Cell) -> Effort:
+        """What a cell takes; of other networks, the selected one tells about."""
         from explorer import attribution
 
         try:
-            return attribution.effort(self.model, cell.method, cell.layer, **dict(cell.options)).work
+            found = attribution.effort(self.model, cell.method, cell.layer, **dict(cell.options))
         except ExplorerError:  # it will be refused
-            return 0.0
+            return attribution.Effort(0, 0.0)
+        if found.bound and cell.network != self.model.card.slug:
+            return replace(found, bound="about")
+        return found
+
+    def passes(self, cells: Iterable[Cell]) -> tuple[int, str]:
+        """How many passes cells take, and the word before that where it is not known beforehand."""
+        efforts = [self.effort(cell) for cell in cells]
+        bounds = {each.bound for each in efforts}
+        bound = "about" if "about" in bounds else "at most" if "at most" in bounds else ""
+        return sum(each.passes for each in efforts), bound
 
     @property
     def pace(self) -> float:
@@ -123,7 +133,7 @@ class Source:
             if self.network(cell.network) is None and cell.network not in loading:
                 loading.add(cell.network)
                 extra = _LOADING
-            costs[cell] = self.passes(cell) * one + extra
+            costs[cell] = self.effort(cell).work * one + extra
         return costs
 
     def opening(self, name: str) -> float:

@@ -82,6 +82,7 @@ def axis(name: str, model: Model, picture: Picture, logits: np.ndarray) -> Axis:
 
 
 def _methods(model: Model) -> Axis:
+    from explorer import attribution
     from explorer.attribution import METHODS
 
     missing = cache.unavailable(model)
@@ -91,7 +92,12 @@ def _methods(model: Model) -> Axis:
     def long(key: str) -> str:
         return METHODS[key].title + ("  ·  not for this network" if key in missing else "")
 
-    return Axis("methods", "methods", order, usual, lambda key: METHODS[key].title, lambda key: METHODS[key].cost, long)
+    def detail(key: str) -> str:
+        if key in missing or "channels" in METHODS[key].options:  # as many as the layer has
+            return METHODS[key].cost
+        return attribution.effort(model, key, **options.chosen(METHODS[key], model)).said
+
+    return Axis("methods", "methods", order, usual, lambda key: METHODS[key].title, detail, long)
 
 
 def _classes(model: Model, picture: Picture, logits: np.ndarray) -> Axis:

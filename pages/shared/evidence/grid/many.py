@@ -108,6 +108,7 @@ def _state(
     tiles = {cells[name]: tile for name in order if (tile := source.known(cells[name])) is not None}
     missing = [cells[name] for name in order if cells[name] not in tiles]
     costs = source.cost(missing)
+    passes, bound = source.passes(missing)
     asking = [source.pace + source.opening(name) for name in unasked]
     drawing = [costs[cell] + source.opening(cell.photo) for cell in missing]
 
@@ -126,7 +127,8 @@ def _state(
         weights=asking + drawing,
         total=len(cells) + len(order),
         noun="answers and maps",
-        passes=len(unasked) + round(sum(source.passes(cell) for cell in missing)),
+        passes=len(unasked) + passes,
+        bound=bound,
         steps=steps,
     )
     return order, tiles, work

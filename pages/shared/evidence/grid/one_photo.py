@@ -114,13 +114,15 @@ def _state(source: Source, plan: Plan) -> tuple[dict[Cell, Tile], running.Work]:
     known = {cell: tile for cell in cells if (tile := source.known(cell)) is not None}
     missing = sorted((cell for cell in cells if cell not in known), key=lambda cell: slugs.index(cell.network))
     costs = source.cost(missing)
+    passes, bound = source.passes(missing)
     work = running.Work(
         key="grid-one",
         question=(source.model.key, *((cell, source.photos[cell.photo].digest) for cell in cells)),
         weights=[costs[cell] for cell in missing],
         total=len(cells),
         noun="maps",
-        passes=round(sum(source.passes(cell) for cell in missing)),
+        passes=passes,
+        bound=bound,
         steps=lambda told, stopped: source.fill(missing, told, stopped),
     )
     return known, work

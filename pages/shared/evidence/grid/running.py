@@ -36,6 +36,7 @@ class Work:
         total: how many pieces there are, those that are known included.
         noun: of a piece, in the plural: 'maps'.
         passes: through networks, for all that is missing.
+        bound: word before them where they are not known beforehand: 'at most', 'about'.
         steps: computes and keeps; yields after each piece. Is told whom to tell which share of a piece is done, and
             whom to ask whether to stop.
     """
@@ -46,6 +47,7 @@ class Work:
     total: int
     noun: str
     passes: int
+    bound: str
     steps: Callable[[Told, Stopped], Iterator[Any]]
 
 
@@ -91,7 +93,7 @@ def offer(work: Work, slot: DeltaGenerator) -> Callable[[], None] | None:
         start = {"question": work.question, "began": time.monotonic(), "seconds": left, "asked": True}
         slot.button(
             f"{'Continue' if done else 'Draw them'}: {len(work.weights)} of {work.total} {work.noun}, "
-            f"about {duration(left)}, {work.passes:,} passes",
+            f"about {duration(left)}, " + f"{work.bound} {work.passes:,} passes".lstrip(),
             key=f"{work.key}-ask",
             icon=":material/play_arrow:",
             on_click=_start,
