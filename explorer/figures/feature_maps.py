@@ -51,7 +51,7 @@ def overview(names: Sequence[str], summaries: Mapping[str, Summary], chosen: str
             )
     figure.update_yaxes(nticks=5)
     figure.update_yaxes(range=[-4, 104], row=2)
-    figure.update_xaxes(title="layers, from the photo to the answer", row=2)
+    figure.update_xaxes(title="layer", row=2)
     figure.update_annotations(font_size=13)
     figure.update_layout(height=430, showlegend=False, margin={"l": 40, "r": 10, "t": 30, "b": 45}, dragmode=False)
     return figure

@@ -38,8 +38,8 @@ def draw(picture: Picture, model: Model) -> None:
         config={"displayModeBar": False},
     )
     st.caption(
-        "One point a layer; click one to open it above. Bars: one standard deviation. Zeros are what a ReLU cut off; a "
-        "channel is dead if it is zero everywhere on this picture."
+        "One point a layer, from the photo to the answer; click one to open it above. Bars: one standard deviation. "
+        "Zeros are what a ReLU cut off; a channel is dead if it is zero everywhere on this picture."
     )
     blocks.caption(model, f"{len(names)} layers without parts")
     view_code.offer(lines(model, picture), "by-depth")
