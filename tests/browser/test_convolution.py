@@ -159,7 +159,8 @@ def test_what_pytorch_refuses_cannot_be_chosen(visit):
 def test_channels_and_pooling_fit_and_add_up(visit, width, theme):
     page = visit("/convolution", width=width, theme=theme)
     page.get_by_role("tab", name="Channels").click()
-    expect(page.locator(".stage[data-kind=convolution]")).to_be_visible()
+    expect(page.locator(".stage[data-kind=convolution]:visible")).to_be_visible()
+    settled(page)  # the tab that was left is gone from the page only then
     example(page, "Grouped")
     expect(page.locator(".plane[data-name=kernel]")).to_have_count(8)
     cell(page, "output", 0).hover()
@@ -168,10 +169,11 @@ def test_channels_and_pooling_fit_and_add_up(visit, width, theme):
     sums = [int(text.split()[-1].replace("−", "-")) for text in page.locator(".group .line").all_inner_texts()]
     assert sum(sums) == int(page.locator(".sum .box").inner_text().replace("−", "-"))
     example(page, "Checkerboard")
-    expect(page.locator(".stage[data-kind=transposed]")).to_be_visible()
+    expect(page.locator(".stage[data-kind=transposed]:visible")).to_be_visible()
     assert page.locator(".plane[data-name=output] .cell").all_inner_texts()[:7] == ["1", "1", "2", "1", "2", "1", "1"]
     page.get_by_role("tab", name="Pooling").click()
-    expect(page.locator(".stage[data-kind=max]")).to_be_visible()
+    expect(page.locator(".stage[data-kind=max]:visible")).to_be_visible()
+    settled(page)
     cell(page, "output", 0).hover()
     values = [int(text) for text in page.locator(".chip .value").all_inner_texts()]
     assert len(values) == 4

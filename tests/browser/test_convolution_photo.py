@@ -23,7 +23,7 @@ def on_my_photo(visit: Callable[..., Page], **how: object) -> Page:
     """The tab, open, its exhibit drawn."""
     page = visit("/convolution", **how)
     page.get_by_role("tab", name="On my photo").click()
-    expect(page.locator(".root[data-ready]")).to_be_visible()
+    expect(page.locator(".root[data-ready]:visible")).to_be_visible()
     settled(page)
     return page
 

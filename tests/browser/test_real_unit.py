@@ -70,7 +70,7 @@ def test_down_to_the_pixels_back_and_another_photo(visit):
     expect(page.locator(".card").last).to_contain_text("features.1.0.block.1.1 ch 2 (20, 30)")
     settled(page)
     page.get_by_role("tab", name="Softmax").click()  # the selection has a unit now; one click still opens another tab
-    expect(page.locator("strong.result")).to_contain_text("%")
+    expect(page.locator("strong.result:visible")).to_contain_text("%")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
