@@ -49,7 +49,8 @@ if model.card.task == "classification":
     answers()
 else:
     left, right = st.columns([5, 6], gap="large")
-    left.image(cache.seen(model, picture), width="stretch", alt="What the network sees")
+    with left:
+        blocks.image(cache.seen(model, picture), width="stretch", alt="What the network sees")
     with right:
         st.markdown(blocks.no_classes(model))
         controls.uploader("home", "Your own photo (it stays on this machine)")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import cache, selection
+from pages.shared import blocks, cache, selection
 from pages.shared.components.diagram import diagram
 from pages.shared.text import count, plain, size
 
@@ -69,7 +69,10 @@ def _patches(card: Architecture) -> None:
     seen = centre_crop(card.input_size).view(picture.open())
     side = card.input_size // patch
     left, right = st.columns([1, 1], gap="medium")
-    left.image(images.encode_png(exhibits.patch_grid(seen, patch)), width="stretch")
+    with left:
+        blocks.image(
+            images.encode_png(exhibits.patch_grid(seen, patch)), width="stretch", alt="The photo cut into patches"
+        )
     with right:
         st.markdown(
             f"**{side} × {side} = {side * side} tokens**, each a patch of {patch} × {patch} pixels: its "

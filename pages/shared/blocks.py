@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
 from explorer.errors import ExplorerError
 from pages.shared import cache, pictures, selection
+from pages.shared.components.data_url import data_url
 from pages.shared.text import plain
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ def no_classes(model: Model) -> str:
         f"**{model.card.title}** does not name the photo: it answers with {answer}, so there is no class to rank or to "
         "ask about. What each of its layers makes of the photo can be seen all the same."
     )
+
+
+def image(picture: bytes, width: int | Literal["stretch", "content"] = "content", *, alt: str) -> None:
+    """A picture, PNG or JPEG, with the words for those who cannot see it."""
+    st.image(data_url(picture), width=width, alt=alt)
 
 
 def caption(model: Model, *parts: str, seconds: float | None = None) -> None:

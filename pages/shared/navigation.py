@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from pages.shared.components.data_url import data_url
+
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
@@ -92,7 +94,7 @@ _ICON = Path(__file__).parents[2] / "assets" / "icon.png"
 
 def _build() -> StreamlitPage:
     # Without an icon of our own the browser would fetch the page's symbol from a font server.
-    st.set_page_config(page_title="CNN Explorer", page_icon=str(_ICON), layout="wide")
+    st.set_page_config(page_title="CNN Explorer", page_icon=data_url(_ICON.read_bytes()), layout="wide")
     return st.navigation(
         [
             st.Page(

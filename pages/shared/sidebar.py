@@ -9,6 +9,7 @@ import streamlit as st
 from explorer import catalogue
 from pages.shared import controls, pictures, selection
 from pages.shared.components.copy_link import copy_link
+from pages.shared.components.data_url import data_url
 from pages.shared.components.gallery import Tile, gallery
 from pages.shared.pictures import Picture
 from pages.shared.text import count, plain
@@ -101,7 +102,9 @@ def _photo(shown: Picture, recipe: Preprocessing | None) -> None:
     width, height = shown.open().size
     narrow = round(_TALLEST * width / height)
     slot.image(
-        pictures.framed(shown, recipe), width="stretch" if narrow >= _WIDTH else max(narrow, 40), alt=alternative
+        data_url(pictures.framed(shown, recipe)),
+        width="stretch" if narrow >= _WIDTH else max(narrow, 40),
+        alt=alternative,
     )
 
 

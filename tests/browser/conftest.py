@@ -110,14 +110,17 @@ class Watch:
         """Starts to listen to ``page``."""
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("console", lambda message: self._console(message.type, message.text, message.location["url"]))
-        page.on("request", lambda request: self._request(request.url))
+        page.on("request", lambda request: self._request(request.url, request.resource_type))
 
     def _console(self, kind: str, text: str, url: str) -> None:
         # On a deep link Streamlit looks for its server below the page's own path first and takes two 404 for an answer.
         if kind == "error" and "/_stcore/" not in url:
             self.complaints.append(f"console: {text} ({url})")
 
-    def _request(self, url: str) -> None:
+    def _request(self, url: str, kind: str) -> None:
+        # Streamlit drops a picture once the script has run again without it; asked for a moment too late, it is a 404.
+        if kind == "image" and "/media/" in url:
+            self.complaints.append(f"a picture that a rerun can drop: {url}")
         if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             self.complaints.append(f"request: {url}")
 

@@ -110,7 +110,7 @@ def test_a_tall_picture_beside_its_skips_ends_with_the_screen(monkeypatch, width
     import numpy as np
 
     widths = []
-    monkeypatch.setattr(skips.st, "image", lambda _data, *, width: widths.append(width))
+    monkeypatch.setattr(skips.blocks, "image", lambda _data, *, width, alt: widths.append(width))
     nothing = np.zeros((height, width))
     found = SimpleNamespace(mask=lambda: nothing > 0.5, seen=np.zeros((height, width, 3), np.uint8), skips=(True,))
     skips._beside(found, found)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+from pages.shared.components.data_url import data_url
 
 _HTML = """
 <div class="frame" role="region" tabindex="0">
@@ -70,14 +71,7 @@ def evidence_grid(
     data = {
         "rows": [asdict(head) for head in rows],
         "columns": [asdict(head) for head in columns],
-        "cells": [{**asdict(cell), "picture": _address(cell.picture)} for cell in cells],
+        "cells": [{**asdict(cell), "picture": data_url(cell.picture)} for cell in cells],
         "spoken": spoken,
     }
     return _component(data=data, key=key, on_opened_change=on_open)
-
-
-def _address(picture: bytes) -> str:
-    if not picture:
-        return ""
-    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

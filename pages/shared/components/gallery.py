@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+
+from pages.shared.components.data_url import data_url
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,6 @@ export default function ({data, parentElement: root, setTriggerValue}) {
 _component = st.components.v2.component("gallery", html=_HTML, css=_CSS, js=_JS)
 
 
-def _address(picture: bytes) -> str:
-    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
-
-
 def gallery(
     tiles: Sequence[Tile],
     key: str,
@@ -76,7 +72,7 @@ def gallery(
 ) -> Any:
     """Draws ``tiles`` at least ``width`` pixels wide; ``result.chosen`` is a tile's name in the run of a click."""
     entries = [
-        {"name": tile.name, "picture": _address(tile.picture), "title": tile.title, "detail": tile.detail}
+        {"name": tile.name, "picture": data_url(tile.picture), "title": tile.title, "detail": tile.detail}
         for tile in tiles
     ]
     return _component(

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.shared.components.data_url import data_url
+
 _HTML = """
 <canvas width="280" height="280" role="img" aria-label="Paper to draw a digit on, with mouse, pen or finger"></canvas>
 <div class="row"><span class="hint">Draw a digit, 0 to 9</span><button type="button">Clear</button></div>
@@ -77,8 +79,7 @@ def pad(key: str, on_drawn: Callable[[], None], picture: bytes = b"") -> None:
         on_drawn: called after each stroke.
         picture: PNG of what was drawn before, shown when the sheet is new.
     """
-    before = _PREFIX + base64.b64encode(picture).decode() if picture else ""
-    _component(data={"picture": before}, key=key, on_drawn_change=on_drawn)
+    _component(data={"picture": data_url(picture)}, key=key, on_drawn_change=on_drawn)
 
 
 def drawing(value: object) -> bytes:

@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer import images, palettes
-from pages.shared import controls
+from pages.shared import blocks, controls
 from pages.shared.components.scene import View, scene
 from pages.shared.detection.asked import Asked, picked
 
@@ -68,6 +68,6 @@ def _small(asked: Asked, index: int) -> None:
         picture = Image.fromarray(palettes.overlay(seen, large, 0.9)).resize(
             (_SIDE * 2, _SIDE * 2), Image.Resampling.NEAREST
         )
-        st.image(images.encode_png(picture), width=_SIDE)
+        blocks.image(images.encode_png(picture), width=_SIDE, alt=f"Objectness of anchor {index + 1}")
         width, height = said.anchors[index]
         st.caption(f"Anchor {index + 1}, {width:.0f} × {height:.0f} px: up to {values.max():.2f}")

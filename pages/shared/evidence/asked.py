@@ -12,6 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer import images, palettes
+from pages.shared import blocks
 
 if TYPE_CHECKING:
     from explorer.attribution import Attribution, Effort
@@ -98,7 +99,8 @@ def row(maps: list[tuple[np.ndarray, np.ndarray, str]]) -> None:
         for seen, heatmap, words in maps:
             with st.container(width=_SIDE):
                 picture = Image.fromarray(palettes.overlay(seen, visible(heatmap)))
-                st.image(images.encode_png(picture), width=_SIDE)
+                alt = words.replace("\\", "")  # what keeps signs from being Markdown
+                blocks.image(images.encode_png(picture), width=_SIDE, alt=alt)
                 st.caption(words)
     if any(visible(heatmap) is not heatmap for _, heatmap, _ in maps):
         st.caption("Scattered pixels are brightened here, so that they can be seen.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import images
-from pages.shared import selection
+from pages.shared import blocks, selection
 
 if TYPE_CHECKING:
     from explorer.attribution import Attribution, Method
@@ -120,7 +120,7 @@ def against(found: Attribution) -> None:
     left, right = st.columns([1, 8], vertical_alignment="center")
     with left:
         small = Image.fromarray(found.baseline).resize((64, 64))
-        st.image(images.encode_png(small), width=64, alt="The baseline")
+        blocks.image(images.encode_png(small), width=64, alt="The baseline")
     with right:
         st.caption(
             f"Baseline, with which the photo is compared. Completeness: {what} is {difference} above the baseline's, "

@@ -206,7 +206,7 @@ def _answers(model: Model, operated: Operated, picture: Picture) -> None:
             st.markdown(f"**{titles[place]}**")
             left, right = st.columns([3, 2], gap="medium") if rows[place] else (st.container(), st.container())
             with left:
-                st.image(pictures[place], width="stretch", alt=f"{titles[place]}: {views[view]} at {layer}")
+                blocks.image(pictures[place], width="stretch", alt=f"{titles[place]}: {views[view]} at {layer}")
             with right:
                 for label, probability in rows[place]:
                     st.progress(min(1.0, probability), f"{plain(label)} {percent(probability)}")

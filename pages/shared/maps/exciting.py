@@ -70,6 +70,6 @@ def _patch(exemplar: Exemplar, photo: Picture) -> None:
     large = Image.new("RGBA", (side, side))
     large.paste(patch, ((side - patch.width) // 2, (side - patch.height) // 2))
     with st.container(width=_SIDE):
-        st.image(images.encode_png(large), width=_SIDE, alt=f"What excites the channel in {photo.title}")
+        blocks.image(images.encode_png(large), width=_SIDE, alt=f"What excites the channel in {photo.title}")
         row, column = exemplar.unit
         st.caption(f"**{number(round(exemplar.value, 3))}** at {row}, {column} of {plain(photo.title)}")

@@ -90,7 +90,7 @@ def _scale(shown: np.ndarray) -> str:
 
 
 def _show(pixels: np.ndarray, alternative: str) -> None:
-    st.image(images.encode_png(Image.fromarray(pixels)), alt=alternative)
+    blocks.image(images.encode_png(Image.fromarray(pixels)), alt=alternative)
 
 
 def _near(model: Model, names: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from pages.shared import blocks
 from pages.shared.controls import kept_choice
 from pages.shared.text import percent, plain
 
@@ -101,7 +102,7 @@ def disputed(answers: Answers, key: str, picture: Callable[[int], bytes], choose
     for start in range(0, count, 4):
         for column, place in zip(st.columns(4), order[start : start + 4], strict=False):
             with column:
-                st.image(picture(int(place)), width="stretch")
+                blocks.image(picture(int(place)), width="stretch", alt=answers.files[int(place)])
                 _said(answers, int(place))
                 st.button(
                     "Select",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 
 from explorer import images, palettes, segmentation
 from pages.shared import blocks, navigation, pictures, selection
+from pages.shared.components.data_url import data_url
 from pages.shared.components.ushape import ushape
 from pages.shared.segmentation.subject import Shown
 from pages.shared.text import size
@@ -122,9 +122,8 @@ def _tile(stage: Stage) -> dict[str, Any]:
 def _plain(pixels: npt.NDArray[np.uint8], shape: str) -> dict[str, Any]:
     picture = Image.fromarray(pixels)
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    data = base64.b64encode(images.encode_png(picture)).decode()
     height, width = pixels.shape[:2]
-    return {"picture": f"data:image/png;base64,{data}", "width": width, "height": height, "shape": shape}
+    return {"picture": data_url(images.encode_png(picture)), "width": width, "height": height, "shape": shape}
 
 
 def _verdict(shown: Shown, found: Segmentation, whole: Segmentation) -> str:
@@ -153,7 +152,11 @@ def _beside(found: Segmentation, whole: Segmentation) -> None:
     scale = max(1, 640 // max(picture.size))
     picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
     # A width in pixels ends at that of the column; a tall picture ends sooner.
-    st.image(images.encode_png(picture), width=max(1, round(_HIGHEST * picture.width / picture.height)))
+    blocks.image(
+        images.encode_png(picture),
+        width=max(1, round(_HIGHEST * picture.width / picture.height)),
+        alt="The cut network's mask beside the whole network's",
+    )
     st.caption(
         "Orange: the mask. A cut shows in blue what is lost, in purple what is new. Threshold 0.5."
         if all(found.skips)

@@ -90,5 +90,5 @@ def _network(shown: Shown) -> None:
         low, high = float(last.patch.min()), float(last.patch.max())
         tile = Image.fromarray(palettes.colour((last.patch - low) / (high - low or 1.0), palettes.SEQUENTIAL))
         tile = tile.resize((8 * tile.width, 8 * tile.height), Image.Resampling.NEAREST)
-        st.image(images.encode_png(tile), width=384)
+        blocks.image(images.encode_png(tile), width=384, alt=f"The middle of {last.layer}'s map, enlarged")
         blocks.caption(shown.model, last.layer, f"channel {last.worst}", "the middle of the map")

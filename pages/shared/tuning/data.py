@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer import images
 from explorer.errors import ExplorerError
-from pages.shared import controls
+from pages.shared import blocks, controls
 from pages.shared.text import plain
 from pages.shared.tuning import state
 
@@ -167,7 +167,7 @@ def _checks(dataset: Dataset) -> None:
             st.caption(f"{learnt} to learn from, {checked} to check")
         with pictures, st.container(horizontal=True, gap="small"):
             for item in members.get(label, [])[:_SHOWN]:
-                st.image(thumbnail(item), width=_SIDE)
+                blocks.image(thumbnail(item), width=_SIDE, alt=item.name)
     if len(dataset.classes) > _MOST_LISTED:
         st.caption(f"And {len(dataset.classes) - _MOST_LISTED} classes more.")
     left_out = dataset.report.left_out

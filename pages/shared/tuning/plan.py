@@ -8,7 +8,7 @@ import streamlit as st
 
 from explorer import catalogue, images
 from explorer.errors import ExplorerError
-from pages.shared import cache
+from pages.shared import blocks, cache
 from pages.shared.components.diagram import Paint, diagram
 from pages.shared.text import count, plain
 from pages.shared.tuning import state
@@ -375,7 +375,7 @@ def _augmentation(dataset: Dataset, plan: Plan) -> None:
         looks = augmentation.preview(item.open(), recipe, plan.augmentation, 5, plan.seed)
         with st.container(horizontal=True, gap="small"):
             for each in looks:
-                st.image(images.encode_png(each.resize((112, 112))), width=96)
+                blocks.image(images.encode_png(each.resize((112, 112))), width=96, alt=f"{item.name}, changed")
         st.caption(
             f"{plain(item.name)} in the first five epochs. "
             + (
