@@ -42,8 +42,7 @@ figcaption { font-size: 13px; opacity: .8; padding-top: 4px; }
 .foot { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center; padding-top: 10px; font-size: 13px; }
 .foot label { display: flex; align-items: center; gap: 8px; }
 .foot input { width: 140px; accent-color: var(--st-primary-color); }
-.key { display: flex; align-items: center; gap: 8px; font-variant-numeric: tabular-nums; }
-.key { min-width: 0; white-space: nowrap; }
+.key { display: flex; align-items: center; gap: 8px; min-width: 0; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .bar { flex: 0 1 140px; width: 140px; min-width: 30px; height: 10px; border-radius: 5px; }
 .here { font-variant-numeric: tabular-nums; min-height: 1.3em; }
 @container (max-width: 620px) {
