@@ -36,7 +36,9 @@ def test_from_the_grid_to_the_truth(visit):
     """Step by step; what each says is what explorer computes."""
     model = models.load("yolo_scenes", device="cpu")
     page = visit("/detection")
-    number = int(page.get_by_role("spinbutton", name="Scene").input_value())
+    said_to_be = page.get_by_text(re.compile(r"scene \d+ ·"))  # the field shows 0 before it shows its number
+    number = int(re.search(r"scene (\d+) ·", said_to_be.first.inner_text())[1])
+    expect(page.get_by_role("spinbutton", name="Scene")).to_have_value(str(number))
     made = detection.make(number)
     said = looking.look(model, made.open())
     boxes = said.above(0.3)
@@ -118,6 +120,7 @@ def test_labels_keep_clear_of_each_other_or_wait_for_their_box(visit, width):
 
 def test_another_scene_is_drawn_at_once(visit):
     page = visit("/detection")
+    expect(scene(page)).to_have_attribute("data-ready", re.compile("."))
     before = scene(page).get_attribute("data-ready")
     page.get_by_role("button", name="Another scene").click()
     expect(scene(page)).not_to_have_attribute("data-ready", before or "")

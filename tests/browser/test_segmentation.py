@@ -39,20 +39,22 @@ def test_threshold_and_opacity_ask_nobody(visit):
     assert len(frames(page)) == before
 
 
-def skips_of(page: Page) -> list[bool]:
-    """Which switches are on."""
-    return [each.get_attribute("aria-checked") == "true" for each in page.get_by_role("switch").all()]
+def expect_skips(page: Page, *on: bool) -> None:
+    """Waits until these switches are on; the browser draws them after the words."""
+    switches = page.get_by_role("switch")
+    expect(switches).to_have_count(len(on))
+    for index, each in enumerate(on):
+        expect(switches.nth(index)).to_have_attribute("aria-checked", str(each).lower())
 
 
 def test_a_skip_is_cut_by_mouse_and_by_keyboard_and_comes_back(visit):
     page = visit("/segmentation")
     page.get_by_role("tab", name="Skips").click()
     page.get_by_text("All skips are there.").wait_for()
-    expect(page.get_by_role("switch")).to_have_count(4)  # drawn by the browser, after the words
-    assert skips_of(page) == [True] * 4
+    expect_skips(page, True, True, True, True)
     page.get_by_role("switch", name="Skip 3").click()
     expect(page.get_by_text(f"Without skip 3: Dice {dice(cut=(2,)):.3f}")).to_be_visible()
-    assert skips_of(page) == [True, True, False, True]
+    expect_skips(page, True, True, False, True)
     settled(page)
     page.get_by_role("switch", name="Skip 1").focus()
     page.keyboard.press("Space")
@@ -66,7 +68,7 @@ def test_a_skip_is_cut_by_mouse_and_by_keyboard_and_comes_back(visit):
     expect(page.get_by_text(re.compile("572 × 572 → 572 × 572"))).to_be_visible()
     page.get_by_role("tab", name="Skips").click()
     expect(page.get_by_text("Without skip 3: Dice")).to_be_visible()
-    assert skips_of(page) == [True, True, False, True]
+    expect_skips(page, True, True, False, True)
 
 
 def test_a_stage_opens_in_feature_maps(visit):
