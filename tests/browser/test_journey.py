@@ -59,6 +59,8 @@ def test_first_request_to_a_fresh_server_may_be_a_deep_link(visit, tmp_path):
         expect(page.get_by_role("combobox", name=re.compile("Class"))).to_have_value(re.compile("cup"))
         for part in ("image=coffee", "network=efficientnet_lite1", "layer=features.5", "class=968"):
             assert part in page.url
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        page.close()  # before its server: it would miss it, and say so
 
 
 def test_home_answers_at_once_and_leads_on(visit):
