@@ -34,16 +34,15 @@ def draw(picture: Picture, model: Model) -> None:
         channel = int(maps.strongest()[0])
     mine = list(pictures.uploads().values())
     shown = mine or [each for each in pictures.samples().values() if each.subject == model.card.subject]
-    with st.spinner(f"Looking through {len(shown)} pictures"):
+    searched = "1 picture" if len(shown) == 1 else f"{len(shown)} pictures"
+    with st.spinner(f"Looking through {searched}"):
         timed = cache.exemplars(model, tuple(shown), layer, channel)
     whose = "your own pictures" if mine else "the bundled pictures; drop in some of your own to search those"
     st.markdown(f"What excites **channel {channel}** of **{plain(layer)}** most, in {whose}.")
     with st.container(horizontal=True):
         for exemplar in timed.result:
             _patch(exemplar, shown[exemplar.photo])
-    blocks.caption(
-        model, layer, f"channel {channel}", f"{len(shown)} pictures, four places each at most", seconds=timed.seconds
-    )
+    blocks.caption(model, layer, f"channel {channel}", f"{searched}, four places each at most", seconds=timed.seconds)
     view_code.offer(lines(model, mine, layer, channel), "exciting")
 
 

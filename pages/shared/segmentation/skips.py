@@ -155,7 +155,7 @@ def _beside(found: Segmentation, whole: Segmentation) -> None:
     blocks.image(
         images.encode_png(picture),
         width=max(1, round(_HIGHEST * picture.width / picture.height)),
-        alt="The cut network's mask beside the whole network's",
+        alt="The mask over the picture, with what a cut takes and adds",
     )
     st.caption(
         "Orange: the mask. A cut shows in blue what is lost, in purple what is new. Threshold 0.5."
