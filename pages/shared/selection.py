@@ -266,23 +266,30 @@ def complain(sentences: Sequence[str]) -> None:
 
 
 def read_link(page: str) -> None:
-    """Takes over what the URL says if it is news: on arrival, or when the visitor went back.
+    """Takes over what the URL says where it is news: on arrival, or when the visitor went back or forward.
 
-    A bare address is news only on the page that was open before: entering a page by the navigation clears the query,
-    and the selection goes along.
+    In every other run the session knows better: a click may set out before the browser has been told of the address
+    that the click before it led to. A bare address is news only on the page that was open before: entering a page by
+    the navigation clears the query, and the selection goes along.
     """
     query = st.query_params.to_dict()
     entered = st.session_state.get("_page") != page
     bare = not query and (entered or st.session_state.get("_completing", False))
-    if query != st.session_state.get("_link", {}) and not bare:
-        st.session_state["selection"], complaints = from_query(query, current())
-        st.session_state["_linked"] = True
-        complain(complaints)
+    if entered or _through_history():
+        if query != st.session_state.get("_link", {}) and not bare:
+            st.session_state["selection"], complaints = from_query(query, current())
+            st.session_state["_linked"] = True
+            complain(complaints)
+        st.session_state["_link"] = query
     if query:
         st.session_state["_completing"] = False
-    st.session_state["_link"] = query
     st.session_state["_page"] = page
     st.session_state["_entered"] = entered
+
+
+def _through_history() -> bool:
+    """Whether the browser's back or forward led to this run; where a later Streamlit does not tell, any run may be."""
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", True))
 
 
 def _only_a_fragment() -> bool:
@@ -305,7 +312,8 @@ def write_link(in_fragment: bool = False) -> None:
     if in_fragment and not alone:
         return  # a whole run: app.py comes after the page
     query, shown = current().to_query(), st.query_params.to_dict()
-    if query != shown:
+    # The browser may say what it showed before: the address is right only if it was also the last one written.
+    if query != shown or query != st.session_state["_link"]:
         completing = not shown and st.session_state.get("_completing")
         if alone:
             # The browser may not have told yet that the address was completed; a click since then is a step of its own.

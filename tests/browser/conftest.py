@@ -131,7 +131,13 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
     watch = Watch()
     contexts: list[BrowserContext] = []
 
-    def open_page(path: str = "/", width: int = 1440, theme: str = "light", address: str = server) -> Page:
+    def open_page(
+        path: str = "/",
+        width: int = 1440,
+        theme: str = "light",
+        address: str = server,
+        before: Callable[[Page], None] | None = None,
+    ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=theme)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(60_000)
@@ -140,6 +146,8 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         sent = _SENT.setdefault(page, [])
         # From the start: the one socket is opened while the page loads.
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+        if before is not None:
+            before(page)
         page.goto(address + path)
         return page
 

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from pages.shared.text import number
 from tests.browser.conftest import frames, running_server, settled
@@ -351,6 +352,40 @@ def test_several_uploads_at_once_can_all_be_chosen(visit, photos):
     heat_ready(page, "features.8|967|False")
     page.get_by_role("button", name="camera.png").click()
     heat_ready(page, "features.8|872|False")  # tripod
+
+
+def test_a_click_before_the_address_has_followed_loses_nothing(visit):
+    late: list[tuple[WebSocketRoute, bytes]] = []
+
+    def addresses_are_late(page: Page) -> None:
+        def connect(browser: WebSocketRoute) -> None:
+            def pass_on(message: str | bytes) -> None:
+                data = message if isinstance(message, bytes) else message.encode()
+                if ForwardMsg.FromString(data).WhichOneof("type") == "page_info_changed":
+                    late.append((browser, data))
+                else:
+                    browser.send(data)
+
+            browser.connect_to_server().on_message(pass_on)
+
+        page.route_web_socket(re.compile("/_stcore/stream"), connect)
+
+    page = visit("/attribution", before=addresses_are_late)
+    heat_ready(page, "features.8|282|False")
+    page.get_by_text("Other photos").click()
+    page.locator("button[data-name='coffee']").click()
+    heat_ready(page, "features.8|967|False")
+    settled(page)
+    page.locator("button[data-name='camera']").click()
+    heat_ready(page, "features.8|872|False")
+    settled(page)
+    assert "image=" not in page.url
+    while late:
+        browser, data = late.pop(0)
+        browser.send(data)
+    page.wait_for_url(re.compile("image=camera"))
+    page.go_back()
+    heat_ready(page, "features.8|967|False")
 
 
 def draw(page: Page, *stroke: tuple[float, float]) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 _JS = r"""
+let completed = '';
 export default function ({data}) {
-  // Only on a bare address: that is how a click in the navigation arrives. Replacing it keeps 'back' one step long.
-  if (!location.search && data.query)
+  // Only on a bare address, which is how a click in the navigation arrives, or on what was made of it a moment ago, if
+  // a click since then set out from the bare one. Replacing it keeps 'back' one step long.
+  if (data.query && (!location.search || location.search === completed)) {
     history.replaceState(history.state, '', location.pathname + '?' + data.query);
+    completed = location.search;
+  }
 }
 """
 
