@@ -155,9 +155,25 @@ def find(model: Model, name: str) -> Layer:
     """
     found = next((layer for layer in layers(model) if layer.name == name), None)
     if found is None:
-        found = next((layer for layer in nodes(model) if layer.name == name), None)
+        found = next((node for node in nodes(model) if node.name == name), None)
     if found is None:
         raise UnknownLayer(f"{model.card.title} has no layer {name!r} with maps for output; choose one from its list.")
+    return found
+
+
+def find_layer(model: Model, name: str) -> Layer:
+    """The layer called ``name``, of those that a hook can listen to and change; a step between them is none.
+
+    Raises:
+        UnknownLayer: the network has no such layer.
+    """
+    found = next((layer for layer in layers(model) if layer.name == name), None)
+    if found is None:
+        step = find(model, name)
+        raise UnknownLayer(
+            f"{step.name!r} of {model.card.title} is a step between layers, which can be shown but not listened to; "
+            "choose a layer."
+        )
     return found
 
 

@@ -257,12 +257,19 @@ def test_keys_tell_interventions_apart_and_not_their_order(resnet18):
         (Intervention("layer1", kind="head"), "no attention 'layer1'"),
         (Intervention("layer1", (0,), float("nan")), "finite"),
         (Intervention("layer9", (0,)), "no layer 'layer9'"),
+        (Intervention("layer1.0.add", (0,)), "'layer1.0.add' of ResNet-18 is a step between layers"),
     ],
 )
 def test_what_is_not_there_is_said(resnet18, change, words):
     for enter in (lambda: intervened(resnet18, [change]), lambda: active(resnet18, [change]).__enter__()):
         with pytest.raises((NoSuchPart, capture.UnknownLayer), match=words):
             enter()
+
+
+@pytest.mark.parametrize("search", [greedy, intervention.contributions])
+def test_a_step_between_layers_hears_no_question(resnet18, photos, search):
+    with pytest.raises(capture.UnknownLayer, match="step between layers"):
+        search(resnet18, photos["coffee"], "layer1.0.add")
 
 
 def test_words():

@@ -103,7 +103,7 @@ def greedy(
         NoSuchPart: it has no such class, or both are the same one.
         Cancelled: ``cancelled`` said so.
     """
-    found = activations.find(model, layer)
+    found = activations.find_layer(model, layer)
     channels = found.shape[0]
     plain = predict.logits(model, image)
     asked = int(plain.argmax()) if target is None else target

@@ -130,7 +130,7 @@ def _alteration(model: Model, intervention: Intervention, thread: int | None) ->
         wide = projection.in_features // attention.count
         indices = None if channels is None else tuple(c * wide + i for c in channels for i in range(wide))
         return Alteration(f"{name}.projection", None, Scaling(-1, indices, factor), thread, before=True)
-    layer = activations.find(model, name)
+    layer = activations.find_layer(model, name)
     _check(channels, layer.shape[0], f"{name} has channels")
     return Alteration(*call_of(name), Scaling(axis_of(layer.layout), channels, factor), thread)
 

@@ -61,7 +61,7 @@ def contributions(
         UnknownLayer: the network has no such layer.
         NoSuchPart: it has no such class, or both are the same one.
     """
-    found = activations.find(model, layer)
+    found = activations.find_layer(model, layer)
     inputs = model.preprocess(image)
     with torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.clone()

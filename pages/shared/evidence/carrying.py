@@ -39,7 +39,7 @@ def offered(model: Model, picture: Picture, layer: str, target: int, against: in
     from explorer import activations
 
     known = activations.layers(model)
-    here = activations.find(model, layer)
+    here = activations.find_layer(model, layer)
     channels = here.shape[0]
     tried = min(_CANDIDATES, channels)
 
@@ -48,7 +48,7 @@ def offered(model: Model, picture: Picture, layer: str, target: int, against: in
         return channels + sum(tried - chosen for chosen in range(1, min(_COUNT, tried, rounds)))
 
     passes = trials(_COUNT)
-    behind = (len(known) - known.index(here)) / len(known) if here in known else 1.0  # what has to be computed anew
+    behind = (len(known) - known.index(here)) / len(known)  # what has to be computed anew
 
     def compute(progress: Progress, stopped: Stopped) -> tuple[Carriers, float]:
         from explorer import intervention

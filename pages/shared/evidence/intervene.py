@@ -33,14 +33,17 @@ def draw(model: Model, picture: Picture, found: Attribution, layer: str) -> None
         model: the network; it is never written, the changed one is a copy on the same weights.
         picture: the photo.
         found: the map of the network as it is; the changed one is asked the same.
-        layer: whose channels are changed; the map's own, or the default one, if empty.
+        layer: whose channels are changed; the map's own, or the default one, if empty or no layer but a step.
     """
     from explorer import activations
 
     if model.card.task != "classification":
         st.markdown(blocks.no_classes(model))
         return
-    where = layer or found.layer or activations.default_layer(model).name
+    known = {each.name for each in activations.layers(model)}
+    where = next((name for name in (layer, found.layer) if name in known), activations.default_layer(model).name)
+    if layer not in ("", where):
+        st.caption(f"{plain(layer)} is a step between layers, where nothing can be switched; {plain(where)} is used.")
     target = found.target
     against = found.against if found.against != target else None
     guess = carrying.contributions(model, picture, where, target, against)
