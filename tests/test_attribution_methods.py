@@ -368,7 +368,8 @@ def test_whatever_cannot_be_asked_gets_one_sentence(resnet18, photos):
         ("grad_cam", {"against": 1000}, "999"),
         ("tokens_cam", {}, "vision transformer"),
         ("rollout", {}, "attention between all tokens"),
-        ("hires_cam", {"layer": "avgpool"}, "layer4"),
+        ("hires_cam", {"layer": "avgpool"}, "more than one position.*layer4"),
+        ("hires_cam", {"layer": "layer1.0.add"}, "step between layers.*layer4"),
     ):
         with pytest.raises(NotApplicable, match=word) as caught:
             attribution.attribute(resnet18, photos["coffee"], method, **given)

@@ -91,7 +91,13 @@ def _without_relu(model: Model) -> str:
 def _layer(model: Model, method: Method, name: str | None) -> str:
     default = activations.default_layer(model).name
     chosen = default if name is None else name
-    if not any(layer.spatial and layer.name == chosen for layer in activations.layers(model)):
+    known = {layer.name: layer for layer in activations.layers(model)}
+    if chosen not in known and any(node.name == chosen for node in activations.nodes(model)):
+        return (
+            f"{method.title} reads what a layer hands on, and {chosen!r} is a step between layers, which no method "
+            f"can read; try {default!r}."
+        )
+    if chosen not in known or not known[chosen].spatial:
         return (
             f"{method.title} needs a layer with maps of more than one position, and {chosen!r} is none; "
             f"try {default!r}."

@@ -9,7 +9,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from explorer import activations, attribution, catalogue, filters, predict
+from explorer import activations, attribution, catalogue, filters, intervention, predict
 from explorer.architectures.vit import VisionTransformer
 from explorer.preprocessing import Preprocessing
 from pages.shared import long_run, pictures, view_code
@@ -220,6 +220,18 @@ def test_the_code_of_one_map_is_whole(lite0, photo):
     assert f"tabby {100 * share:.0f} %" in shown(app)
 
 
+def test_where_a_step_is_chosen_intervene_changes_a_layer_and_says_so(lite0, photo):
+    app = opened("attribution", method="saliency", layer="features.2.1.add")
+    app.session_state["attribution-tab"] = "Intervene"
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert not app.error
+    assert "features.2.1.add is a step between layers, where nothing can be switched; features.8 is used" in shown(app)
+    best = intervention.contributions(lite0, photo, "features.8", int(predict.logits(lite0, photo).argmax()))
+    assert app.multiselect[0].value == best.order[:3].tolist()
+
+
 def test_the_page_says_how_many_methods_there_are():
     words = {16: "Sixteen", 17: "Seventeen", 18: "Eighteen"}
     assert f"{words[len(attribution.METHODS)]} methods" in opened("attribution").markdown[0].value
@@ -249,8 +261,9 @@ def tab(name: str, **query: str) -> AppTest:
     return app
 
 
-def test_code_of_what_excites_a_channel():
-    app = tab("What excites it", layer="features.5", channel="3")
+@pytest.mark.parametrize("layer", ["features.5", "features.2.1.add"])  # a step between layers has patches too
+def test_code_of_what_excites_a_channel(layer):
+    app = tab("What excites it", layer=layer, channel="3")
     found = code(app, -1)["found"]
     assert f"**{number(round(found[0].value, 3))}** at {found[0].unit[0]}, {found[0].unit[1]}" in shown(app)
 

@@ -22,7 +22,7 @@ def draw(picture: Picture, model: Model) -> None:
     """Twelve patches, strongest first."""
     from explorer import activations
 
-    spatial = {layer.name: layer for layer in activations.layers(model) if layer.spatial}
+    spatial = {layer.name: layer for layer in activations.nodes(model) if layer.spatial}
     resolutions = activations.resolutions(model)
     layer = selection.current().layer or resolutions[len(resolutions) // 2].name
     if layer not in spatial:
