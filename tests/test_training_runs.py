@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from explorer import jobs, models, storage, training
+from explorer import catalogue, jobs, models, storage, training
 from explorer.training import Augmentation, Dataset, Plan, bundled, checkpoints, loading, records
 from explorer.training.learner import Learner
 from explorer.training.parallel import World
@@ -173,8 +173,77 @@ def test_stopped_and_resumed_equals_unbroken(digits, tmp_path):
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert records.read(tmp_path / "broken").state == "done"
-    *_, done = training.resume(tmp_path / "broken", device="cpu")
-    assert (done.phase, numbers(done)) == ("done", numbers(whole))
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Time of change and bytes of each file."""
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+
+
+def test_a_finished_run_is_over_and_a_run_without_its_last_epoch_is_refused(digits, tmp_path):
+    folder = tmp_path / "run"
+    whole = finished(digits, replace(LENET, epochs=2), folder)
+    before = contents(folder)
+    (done,) = training.resume(str(folder), device="cpu")
+    assert (done.phase, done.share, numbers(done)) == ("done", 1.0, numbers(whole))
+    assert contents(folder) == before
+    records.update(folder, state="stopped")
+    with pytest.raises(training.BadCheckpoint, match=r"last\.safetensors .* is missing, .* after epoch 2"):
+        list(training.resume(folder, device="cpu"))
+    assert contents(folder)["best.safetensors"] == before["best.safetensors"]
+
+
+def test_the_tuned_network_can_be_used_while_its_run_goes_on(digits):
+    """So it can after a kill too: nothing that is asserted here waits for the run's end."""
+    ended = 0
+    for step in training.fit(digits, replace(LENET, epochs=4), device="cpu"):
+        ended += bool(step.result)
+        if not (step.result and step.best == step.epoch):
+            continue
+        run = training.get(step.run)
+        assert run.slug in catalogue.titles()
+        assert training.of_run(run, "cpu").accuracy == pytest.approx(step.result.validation_accuracy)
+        with pytest.raises(training.RunBusy):
+            training.entitle(run.name, "While it writes")
+    assert ended == 4
+
+
+def test_many_features_are_not_kept_and_the_network_is_trained_all_the_same(digits, tmp_path, monkeypatch):
+    plan = Plan(network="lenet5", weights="bundled", epochs=1)
+    kept = finished(digits, plan, tmp_path / "kept")
+    monkeypatch.setattr("explorer.training.learner._MOST_FEATURES", 1)
+    last = finished(digits, plan, tmp_path / "run")
+    assert (bool(kept.note), last.note) == (True, "")
+    assert np.array(numbers(last)) == pytest.approx(np.array(numbers(kept)), rel=1e-4)
+
+
+def test_who_only_looks_at_a_run_keeps_nobody_from_it(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    looking = (tmp_path / ".held").open("a")
+    fcntl.flock(looking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    assert not checkpoints.is_held(tmp_path)
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        looking.close()
+
+    monkeypatch.setattr(checkpoints.time, "sleep", sleep)
+    with checkpoints.held(tmp_path):
+        assert len(waited) == 1
+        assert checkpoints.is_held(tmp_path)
+        with pytest.raises(training.RunBusy), checkpoints.held(tmp_path):
+            pass
+
+
+def test_what_a_kill_left_half_written_is_swept_away(digits, tmp_path):
+    steps = training.fit(digits, replace(LENET, epochs=1), folder=tmp_path / "run", device="cpu")
+    next(steps)
+    steps.close()
+    for name in (records.LAST, records.BEST):
+        (tmp_path / "run" / f".{name}.0123abcd").write_bytes(b"half")
+    list(training.resume(tmp_path / "run", device="cpu"))
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".") and path.name != ".held"]
 
 
 _KILLED = """

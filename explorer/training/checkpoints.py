@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from torch import Tensor
 from explorer.errors import ExplorerError
 
 _FACTS = "cnn_explorer"  # the header's key; other programs may have their own
+_TRIES, _PAUSE = 20, 0.05  # seconds: a look whether a run is held takes microseconds
 
 
 class BadCheckpoint(ExplorerError):
@@ -119,8 +121,12 @@ def held(folder: Path) -> Iterator[None]:
         RunBusy: someone else holds it.
     """
     with (folder / ".held").open("a") as file:
-        if not _lock(file.fileno()):
-            raise RunBusy("This run is going on already; wait for it or stop it first.")
+        for left in reversed(range(_TRIES)):
+            if _lock(file.fileno()):
+                break
+            if not left:
+                raise RunBusy("This run is going on already; wait for it or stop it first.")
+            time.sleep(_PAUSE)  # someone may only be looking
         yield
 
 
@@ -129,17 +135,29 @@ def is_held(folder: Path) -> bool:
     if not (folder / ".held").exists():
         return False
     with (folder / ".held").open("a") as file:
-        return not _lock(file.fileno())
+        return not _lock(file.fileno(), shared=True)  # others may look at the same time
 
 
-def _lock(descriptor: int) -> bool:
-    """Takes the lock of an open file until it is closed; False if another holds it."""
+def sweep(folder: Path, *names: str) -> None:
+    """Deletes what a kill in the middle of writing left beside these files; only for who holds the run."""
+    for name in names:
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Takes the lock of an open file until it is closed; False if another holds it.
+
+    Args:
+        descriptor: of the file.
+        shared: whether others may take it so as well.
+    """
     try:
         import fcntl
     except ImportError:  # Windows has another kind, which cannot be asked for without waiting
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

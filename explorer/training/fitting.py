@@ -26,7 +26,6 @@ from explorer.training.plan import Plan
 from explorer.training.progress import Epoch, Progress, best
 from explorer.training.records import Run
 
-_MOST_FEATURES = 2**30  # bytes; 260,000 photos through EfficientNet-Lite0
 _BACKWARD = 2.0  # passes that a backward pass costs
 _HEAD_ONLY = 0.002  # of a pass, where features are kept: 1,280 x 10 products are nothing beside 400 million
 
@@ -57,7 +56,7 @@ def fit(
     yield from _Fitting(dataset, plan, run, device, workers).go()
 
 
-def resume(folder: Path, *, device: str = "auto", workers: int = 0) -> Iterator[Progress]:
+def resume(folder: Path | str, *, device: str = "auto", workers: int = 0) -> Iterator[Progress]:
     """Goes on with the run in ``folder`` after its last whole epoch; a finished one yields 'done' at once.
 
     Args:
@@ -69,11 +68,14 @@ def resume(folder: Path, *, device: str = "auto", workers: int = 0) -> Iterator[
         BadCheckpoint: the run is damaged, or the weights it began with are no longer what they were.
         RunBusy: it is going on elsewhere.
     """
+    folder = Path(folder)
     run = records.read(folder)
+    world().wait()  # nobody looks at the run any more when its first process takes hold of it
     if run.plan is None:
         raise checkpoints.BadCheckpoint("This network was brought here and not trained here; start a new run from it.")
     dataset = kept_data.read(folder)
-    yield from _Fitting(dataset, run.plan, run, device, workers, folder / records.LAST).go()
+    fitting = _Fitting(dataset, run.plan, run, device, workers, folder / records.LAST)
+    yield from fitting.over() if run.state == "done" else fitting.go()
 
 
 class _Fitting:
@@ -92,11 +94,18 @@ class _Fitting:
         self._start = time.monotonic()
         self._note = ""
 
+    def over(self) -> Iterator[Progress]:
+        """What is to be told of a finished run, whose files stay as they are."""
+        assert self._run is not None
+        self._history = self._run.epochs
+        yield self._told("done")
+
     def go(self) -> Iterator[Progress]:
         run = self._first
         with checkpoints.held(run.folder) if run else nullcontext():
             state, error = "failed", ""
             if run:
+                checkpoints.sweep(run.folder, records.BEST, records.LAST)
                 records.update(run.folder, state="running", error="")
             try:
                 if run and self._last is None:
@@ -116,13 +125,11 @@ class _Fitting:
     def _epochs(self) -> Iterator[Progress]:
         yield self._told("preparing")
         plan = self._plan
-        learner = self._learner = Learner(plan, self._data.classes, self._device, self._world)
+        photos = len(self._data.train) + len(self._data.validation)
+        learner = self._learner = Learner(plan, self._data.classes, self._device, self._world, photos)
         if self._first:
             records.settle(self._first.folder, learner)
         self._restore(learner)
-        photos = len(self._data.train) + len(self._data.validation)
-        if learner.keeps_features and photos * learner.place.features * 4 > _MOST_FEATURES:
-            learner.keeps_features = False
         left = plan.epochs - len(self._history)
         once = photos if learner.keeps_features else 0
         price = _HEAD_ONLY if learner.keeps_features else 1.0
@@ -166,6 +173,11 @@ class _Fitting:
                 f"This run began with {self._run.identity}, and here is {learner.identity}; start a new run."
             )
         if not self._last.is_file():
+            if self._run is not None and self._run.epochs:
+                raise checkpoints.BadCheckpoint(
+                    f"{self._last.name} in {self._last.parent} is missing, and without it the run cannot go on after "
+                    f"epoch {len(self._run.epochs)}; start a new run."
+                )
             return  # it was stopped before its first epoch had ended
         state, facts = checkpoints.read(self._last)
         self._history = tuple(Epoch.from_json(each) for each in facts["history"])

@@ -22,6 +22,8 @@ from explorer.training.parallel import World
 from explorer.training.plan import BadPlan, Plan
 from explorer.training.randomness import Noise, SownDropout, sown
 
+_MOST_FEATURES = 2**30  # bytes; 260,000 photos through EfficientNet-Lite0
+
 
 class Diverged(ExplorerError):
     """The loss is no number any more."""
@@ -58,6 +60,13 @@ class Sums:
 class Learner:
     """The private copy of a network that a plan trains.
 
+    Args:
+        plan: how.
+        classes: names by index.
+        device: as for `models.load`.
+        world: the processes that train together.
+        photos: how many there are to learn from and to check with; so many features would have to be kept.
+
     Attributes:
         network: with the new head; everything frozen is in eval mode and stays there.
         split: what of it is trained.
@@ -68,7 +77,7 @@ class Learner:
         keeps_features: whether features are computed once and training goes on from them.
     """
 
-    def __init__(self, plan: Plan, classes: tuple[str, ...], device: str, world: World) -> None:
+    def __init__(self, plan: Plan, classes: tuple[str, ...], device: str, world: World, photos: int = 0) -> None:
         model = models.load(plan.network, plan.weights, device)
         self._plan, self._world, self.device = plan, world, model.device
         self.preprocessing = resized(model, plan.side)
@@ -83,7 +92,11 @@ class Learner:
         self.identity = model.key.rpartition("|")[0]
         self.weights = model.weights
         self.keeps_features = (
-            plan.frozen and plan.keep_features and not plan.augmentation.active and anatomy.place.linear
+            plan.frozen
+            and plan.keep_features
+            and not plan.augmentation.active
+            and anatomy.place.linear
+            and photos * self.place.features * 4 <= _MOST_FEATURES
         )
         self._noise = Noise(self.device)
         sown(self.network, self._noise)

@@ -80,10 +80,13 @@ def entitle(name: str, title: str) -> None:
 
     Raises:
         UnknownRun: there is none.
+        RunBusy: it is going on, and writes its own facts.
     """
     run, title = get(name), title.strip()[:80]
     if not title:
         raise BadCheckpoint("A network needs a title; write one.")
+    if checkpoints.is_held(run.folder):
+        raise RunBusy("This run is going on; stop it first or wait for its end, then give it another title.")
     facts = checkpoints.read_json(run.folder / records.FACTS)
     card = {**facts["card"], "title": title} if facts.get("card") else None
     records.update(run.folder, title=title, **({"card": card} if card else {}))
