@@ -26,6 +26,8 @@ _MB = 2**20
 _CHUNK = 2**16
 _SUSPECT = 2**20  # bytes; a smaller file is harmless however well it packs
 _LONGEST = 120  # characters of a class name, and of a name in a sentence
+_DEEPEST = 32  # parts of a path; a name of 64 kB can have 32,000, and work grows with their square
+_SEPARATOR = re.compile(r"[/\\]")
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what every program writes
 _ENTRY = b"PK\x01\x02"  # begins each entry of a ZIP's directory
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of an entry's flags
@@ -79,17 +81,18 @@ class Archive:
         return sum(map(len, self.classes.values()))
 
 
-def read(data: bytes | Path, limits: Limits | None = None) -> Archive:
+def read(data: bytes | Path, limits: Limits | None = None, *, copies: bool = False) -> Archive:
     """Reads the pictures of a ZIP, each under the name of the folder it lies in.
 
     Folders around the class folders do not matter: 'pets/train/cat/1.jpg' is a 'cat'. Where every folder with pictures
     is called 'images' or the like ('cat/images/1.jpg', 'dog/images/2.jpg') the ones above them count; a folder inside
     a class folder belongs to it (see `class_folders`). Files that begin with a dot, __MACOSX and the like are passed
-    over in silence; a second copy of the same picture is refused.
+    over in silence; a second copy of the same file is refused, unless ``copies`` asks for it.
 
     Args:
         data: the file, or its path.
         limits: the usual ones if None.
+        copies: whether second copies are kept, for who compares the pictures and says more about them.
 
     Raises:
         BadArchive: it is no ZIP, is damaged as a whole, or is too large.
@@ -113,7 +116,7 @@ def read(data: bytes | Path, limits: Limits | None = None) -> Archive:
                     digest = hashlib.sha256(content).digest()
                     if name in names:
                         raise _Refused("The archive holds this name a second time.")
-                    if digest in seen:
+                    if digest in seen and not copies:
                         raise _Refused(f"It is the same picture as {seen[digest][:_LONGEST]}.")
                 except _Refused as reason:
                     left -= reason.spent  # work is bounded too: ten thousand entries can share the same bytes
@@ -157,7 +160,8 @@ def _files(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, tuple[st
     """Entries that someone packed on purpose, in the order of their names, with the parts of their paths."""
     found: list[tuple[tuple[str, ...], int, zipfile.ZipInfo]] = []
     for entry in archive.infolist():
-        parts = tuple(part for part in re.split(r"[/\\]", _name(entry)) if part not in ("", "."))
+        # What is too deep is refused later, and not taken apart here.
+        parts = tuple(part for part in _SEPARATOR.split(_name(entry), _DEEPEST) if part not in ("", "."))
         folder = entry.is_dir() or entry.filename.endswith("\\")
         litter = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in parts)
         if parts and not folder and not litter and parts[-1].lower() not in _LITTER:
@@ -187,6 +191,8 @@ def _unpacked(
     """
     if ".." in parts or re.match(r"[/\\]|[A-Za-z]:", entry.filename):
         raise _Refused("Its name points outside the archive.")
+    if len(_SEPARATOR.findall(entry.filename)) >= _DEEPEST:
+        raise _Refused(f"It lies deeper than {_DEEPEST - 1} folders; put it into fewer.")
     if any(len(part) > _LONGEST for part in parts[:-1]):
         raise _Refused(f"Its folder's name is longer than {_LONGEST} characters.")
     if stat.S_ISLNK(entry.external_attr >> 16):

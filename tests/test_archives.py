@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import tracemalloc
 import warnings
 import zipfile
 
@@ -136,6 +137,29 @@ def test_a_second_copy_is_refused_also_under_the_same_name():
     found = archives.read(packed(files))
     assert names(found) == {"cat": ["cat/1.png", "cat/2.png"]}
     assert reason(found, "dog/copy.png") == "It is the same picture as cat/1.png."
+
+
+def test_copies_are_kept_for_who_asks():
+    files = [("cat/1.png", photo(1)), ("dog/copy.png", photo(1)), ("cat/1.png", photo(1))]
+    found = archives.read(packed(files), copies=True)
+    assert names(found) == {"cat": ["cat/1.png"], "dog": ["dog/copy.png"]}
+    assert "a second time" in reason(found, "cat/1.png")  # a name is one file
+
+
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_a_path_of_thousands_of_folders_is_refused_without_being_followed(separator):
+    deepest = separator.join(["a"] * 31)
+    files = [("cat/1.png", photo(1)), (f"{deepest}{separator}2.png", photo(2)), (f"a{separator}" * 8000, photo(3))]
+    files[2] = (files[2][0] + "3.png", files[2][1])
+    data = packed(files)
+    tracemalloc.start()
+    found = archives.read(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert names(found) == {"a": [deepest.replace("\\", "/") + "/2.png"], "cat": ["cat/1.png"]}
+    ((_, why),) = found.refused
+    assert why == "It lies deeper than 31 folders; put it into fewer."
+    assert peak < 30 * len(data)  # it was a thousand times as much and more: the square of the depth
 
 
 def test_two_different_pictures_of_one_name_are_not_confused():

@@ -66,6 +66,43 @@ def test_folders_that_divide_are_followed():
     assert all(item.name.startswith("val/") for item in dataset.validation)
 
 
+def test_a_part_of_a_division_is_told_and_not_followed(tmp_path):
+    files = {f"{part}/{kind}/{n}.png": picture(n + 10 * len(part + kind)) for part, kind, n in PARTS}
+    warning = "The division into “train” and “val” {}; so all pictures are mixed and divided anew."
+    assert not any("divi" in each for each in training.from_archive(packed(files)).report.warnings)
+    lacking = {name: data for name, data in files.items() if not name.startswith("val/cats")}
+    dataset = training.from_archive(packed(lacking), share=0.5)
+    assert dataset.report.warnings[0] == warning.format("has no picture to check with for “cats”")
+    assert dataset.counts == ((2, 2), (3, 3))
+    outside = {**files, "late/dog/7.png": picture(7)}
+    assert training.from_archive(packed(outside)).report.warnings[0] == warning.format("leaves out late/dog/7.png")
+    for name, data in lacking.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert training.from_folder(tmp_path).report.warnings[0] == dataset.report.warnings[0]
+    # A class may be called 'train': nobody divided anything.
+    trains = {f"{kind}/{n}.png": picture(n + len(kind)) for kind in ("train", "aeroplane") for n in (0, 20, 40)}
+    assert not any("divi" in each for each in training.from_archive(packed(trains)).report.warnings)
+
+
+PARTS = [
+    (part, kind, n) for part, count in (("train", 4), ("val", 2)) for kind in ("cats", "dog") for n in range(count)
+]
+
+
+def test_copies_of_a_file_are_counted_like_copies_of_a_picture():
+    files = pets()
+    files["pets/cat/again.png"] = files["pets/cat/0.png"]
+    files["pets/cat/mine.png"] = files["pets/dog/3.png"]
+    report = training.from_archive(packed(files)).report
+    assert report.copies == 2
+    assert dict(report.left_out) == {
+        "pets/cat/again.png": "It is the same picture as pets/cat/0.png.",
+        "pets/dog/3.png": "It is the same picture as pets/cat/mine.png, which is said to be “cat”.",
+    }
+    assert "2 second copies of pictures left out: what was learnt cannot be checked." in report.warnings
+
+
 def test_copies_never_stand_on_both_sides():
     files = pets()
     files["pets/cat/again.bmp"] = reencoded(files["pets/cat/0.png"], "BMP")  # the same pixels in other bytes

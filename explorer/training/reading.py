@@ -41,7 +41,7 @@ def from_archive(data: bytes | Path, title: str = "Your photos", *, share: float
         BadArchive: it is no ZIP, or a dangerous one.
         BadDataset: too few classes or pictures.
     """
-    archive = archives.read(data)
+    archive = archives.read(data, copies=True)  # they are counted below, with those that differ only in their bytes
     if set(archive.classes) == {""}:
         raise BadDataset("There is no folder in this archive; put the pictures of each class in one of their own.")
     files = [
@@ -142,7 +142,8 @@ def _checked(
     classes = sorted({label for label, *_ in kept}, key=_natural)
     _require(classes, kept, left_out)
     train, validation = _divide(kept, classes, share, seed, divided)
-    warnings = (*_joined(kept), *_warnings(classes, train, validation, copies))
+    mixed = _undivided(kept, classes) if divided else []
+    warnings = (*mixed, *_joined(kept), *_warnings(classes, train, validation, copies))
     report = Report(tuple(left_out), warnings, copies)
     return Dataset(title, tuple(classes), train, validation, report)
 
@@ -188,14 +189,7 @@ def _divide(
     """As the folders say, or else the same share of each class, drawn with the seed."""
     index = {label: number for number, label in enumerate(classes)}
     sides = [_side(name) if divided else "" for _, name, *_ in kept]
-    by_folder = (
-        bool(kept)
-        and all(sides)
-        and all(
-            {sides[n] for n, file in enumerate(kept) if file[0] == label} == {"train", "validation"}
-            for label in classes
-        )
-    )
+    by_folder = divided and any(sides) and not _undivided(kept, classes)
     train: list[Item] = []
     validation: list[Item] = []
     members: dict[str, list[int]] = defaultdict(list)
@@ -212,6 +206,28 @@ def _divide(
             _, name, data, path = kept[number]
             (validation if number in checked else train).append(Item(name, index[label], data, path))
     return tuple(train), tuple(validation)
+
+
+def _undivided(kept: Sequence[File], classes: Sequence[str]) -> list[str]:
+    """Why folders called 'train' and 'val' do not divide the pictures, one sentence; none if they do or are not there.
+
+    A part of them is no division: a class that lacks one side could not be learnt or not be checked.
+    """
+    sides = [(label, name, _side(name)) for label, name, *_ in kept]
+    given = {(label, side) for label, _, side in sides if side}
+    if not given:
+        return []
+    outside = next((name for _, name, side in sides if not side), "")
+    words = {"train": "to learn from", "validation": "to check with"}
+    lacking = [(label, words[side]) for label in classes for side in words if (label, side) not in given]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        reason = f"has no picture {lacking[0][1]} for “{lacking[0][0]}”{more}"
+    elif outside:
+        reason = f"leaves out {outside}"
+    else:
+        return []
+    return [f"The division into “train” and “val” {reason}; so all pictures are mixed and divided anew."]
 
 
 def _side(name: str) -> str:
