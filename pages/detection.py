@@ -7,6 +7,6 @@ navigation.guard()
 with blocks.kindly():
     from pages.shared.detection import steps, subject
 
-    model, photo = subject.network()
-    picture, seed = subject.chosen(model, photo)
+    model = subject.network()
+    picture, seed = subject.chosen(model)
     steps.draw(model, picture, seed)

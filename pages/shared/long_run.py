@@ -33,6 +33,7 @@ class LongRun(Generic[T]):
         label: of the button, without the time.
         passes: how many passes through the network it takes.
         bound: word before them where they are not known beforehand: 'at most', 'about'.
+        unit: what is counted, where it is not passes.
         seconds: about how long.
         compute: does it; is told where to report passes done and of all, and whom to ask whether to stop.
         show: draws the result.
@@ -48,6 +49,7 @@ class LongRun(Generic[T]):
     show: Callable[[T], None]
     patience: float = 0.0
     bound: str = ""
+    unit: str = "passes"
 
 
 def offer(run: LongRun[T]) -> Callable[[], None] | None:
@@ -59,7 +61,7 @@ def offer(run: LongRun[T]) -> Callable[[], None] | None:
         return None
     again = st.session_state.pop(f"_{run.key}-again", False)
     if run.seconds > run.patience and not again:
-        about = f"about {duration(run.seconds)}, " + f"{run.bound} {run.passes:,} passes".lstrip()
+        about = f"about {duration(run.seconds)}, " + f"{run.bound} {run.passes:,} {run.unit}".lstrip()
         if not slot.button(f"{run.label}: {about}", key=f"{run.key}-ask", icon=":material/play_arrow:"):
             return None
     return lambda: _go(run, slot)
@@ -78,7 +80,7 @@ def _go(run: LongRun[T], slot: DeltaGenerator) -> None:
             return
         last = now
         left = (now - start) / done * (total - done) if done else run.seconds
-        bar.progress(min(done / total, 1.0), f"{done:,} of {total:,} passes, about {duration(left)} left")
+        bar.progress(min(done / total, 1.0), f"{done:,} of {total:,} {run.unit}, about {duration(left)} left")
 
     try:
         while not _TURNS.acquire(timeout=_EVERY):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
+from torchvision.ops import box_iou
 
-from explorer import detection, models
-from explorer.detection import looking
-from pages.shared.detection import steps, truth
+from explorer import catalogue, detection, models, weight_files
+from explorer.detection import Candidates, looking, pretrained
+from explorer.errors import Cancelled
+from pages.shared.components.scene import View
+from pages.shared.detection import steps, subject, theirs, truth
 from pages.shared.detection.asked import Asked
 from pages.shared.detection.subject import FIRST
+from pages.shared.long_run import LongRun
 from tests.pages.test_pages import opened, read
 
 
@@ -27,6 +35,15 @@ def steps_alone():
     from pages.shared.detection import cache, steps
 
     steps.draw(models.load("yolo_scenes", device="cpu"), cache.scene(1)[1], 1)
+
+
+def theirs_alone():
+    """A page with nothing but torchvision's detectors."""
+    from pages.shared.detection import cache, subject, theirs
+
+    go = theirs.draw(cache.scene(subject.FIRST)[1])
+    if go is not None:
+        go()
 
 
 def at(step: str, **state: object) -> AppTest:
@@ -79,6 +96,21 @@ def test_the_grid_counts_the_guides_channels():
     assert not app.exception
 
 
+def test_anchors_of_another_size_fit_a_scene_as_its_truth_says():
+    app, things = at("grid"), detection.make(FIRST).boxes
+    for scale in (1.0, 1.5):
+        app.slider(key="detection-anchor-scale").set_value(scale).run()
+        assert not app.exception
+        anchors = np.array(detection.ANCHORS) * scale
+        assert "\n".join(f"| {i} | {w:.0f} px | {h:.0f} px |" for i, (w, h) in enumerate(anchors, 1)) in shown(app)
+        # Of torchvision: boxes and anchors on one centre.
+        sides = [torch.from_numpy(each).double() for each in (things[:, 2:] - things[:, :2], anchors)]
+        iou = box_iou(*(torch.cat([-each / 2, each / 2], 1) for each in sides)).max(1).values.mean()
+        assert f"mean IoU of **{iou:.2f}**" in shown(app)
+    photo = at("grid", **{"detection-source": "photo"})
+    assert "Laid on the centre" not in shown(photo)
+
+
 def test_the_decode_table_is_what_decode_computes(said):
     app = at("decode")
     place = np.unravel_index(said.scores.argmax(), said.scores.shape)
@@ -99,6 +131,17 @@ def test_raw_numbers_can_be_changed_and_move_the_box():
     width = re.search(r"(\d+) × exp\(0\.0000\)", shown(app))
     assert width
     assert f"width **{width[1]}.0 px**" in shown(app)
+
+
+def test_raw_numbers_beyond_the_usual_stay_as_they_are_until_they_are_moved(small, said):
+    anchor, row, column = map(int, np.unravel_index(said.objectness.argmin(), said.objectness.shape))
+    least = float(said.raw[anchor, row, column, 4])
+    assert least < -8
+    identity = f"{opened_picture().digest}|{small.key}"
+    app = at("decode", _detection_places={identity: (anchor, row, column)}, **{"detection-change": True})
+    slider = next(each for each in app.slider if each.label == "$t_o$")
+    assert slider.min <= slider.value == pytest.approx(least)
+    assert f"| $t_o$ | {least:.4f} |".replace("-", "−") in shown(app)
 
 
 def test_the_confidence_decides_how_many_boxes_there_are(said):
@@ -191,6 +234,79 @@ def test_the_guides_head_runs_with_random_weights_and_says_so():
     assert boxes
     assert f"**{boxes[1]} boxes.**" in shown(app)
     assert shown(app).count("| class ") == 20
+
+
+def test_the_guides_head_has_no_truth_in_a_scene_which_is_not_that_nobody_knows_it():
+    text = shown(opened("detection", network="yolo"))
+    assert f"scene {FIRST} ·" in text
+    assert "other classes than the things of a scene" in text
+    assert "Nobody has told" not in text
+
+
+def test_the_chosen_network_is_warned_of_photos_only_while_it_looks_at_one():
+    app = opened("detection", network="yolo_scenes", image="coffee")
+    assert f"scene {FIRST} ·" in shown(app)
+    assert not app.warning
+    app.segmented_control(key="detection-source").set_value("photo").run()
+    assert not app.exception
+    assert "of “Coffee” it can make nothing" in app.warning[0].value
+    app.segmented_control(key="detection-source").set_value("scene").run()
+    assert not app.warning
+
+
+def test_fresh_scenes_are_none_of_the_pages_nor_of_the_cards():
+    measured = range(truth._FIRST, truth._FIRST + truth._FRESH)
+    card = catalogue.get("yolo_scenes")
+    assert card.bundled is not None
+    path = weight_files.bundled_path(card.bundled)
+    assert path is not None
+    told = re.findall(r"seeds ([\d,]+) to ([\d,]+)", path.with_suffix(".md").read_text(encoding="utf-8"))
+    ranges = {
+        range(*(int(end.replace(",", "")) + more for end, more in zip(each, (0, 1), strict=True))) for each in told
+    }
+    assert {each.start for each in ranges} == {10_000, 50_000}
+    for one in (*ranges, range(subject._MOST + 1)):
+        assert one.stop <= measured.start or measured.stop <= one.start
+
+
+def test_a_detector_at_hand_draws_its_boxes(monkeypatch):
+    views: list[View] = []
+    cards = tuple(replace(card, at_hand=True) for card in pretrained.detectors())
+    monkeypatch.setattr(pretrained, "detectors", lambda: cards)
+    monkeypatch.setattr(theirs, "scene", lambda view, *_: views.append(view))
+
+    def detect(slug: str, image: Image.Image, progress: object = None) -> Candidates:
+        assert (slug, image.size) == (cards[0].slug, (160, 160))
+        return Candidates(np.array([[10, 20, 60, 80.0]]), np.array([0.874]), np.array([17]), np.empty((1, 0), int))
+
+    monkeypatch.setattr(pretrained, "detect", detect)
+    app = AppTest.from_function(theirs_alone, default_timeout=120).run()
+    assert "is not at hand" not in shown(app)
+    next(each for each in app.button if each.label == "Find things: about 1 s, 1 pass").click().run()
+    assert not app.exception
+    assert f"{cards[0].title} · COCO · Scene {FIRST} · 1 box ·" in shown(app)
+    (box,) = views[-1].boxes
+    assert (list(box.at), box.tag) == ([10, 20, 60, 80], "cat 0.87")
+
+
+def test_a_fetch_tells_how_far_it_is_and_can_be_stopped(monkeypatch):
+    told: list[tuple[int, int]] = []
+
+    def offer(run: LongRun[object]) -> None:
+        assert (run.passes, run.unit) == (round(pretrained.detectors()[0].megabytes), "MB")
+        asked = iter((False, False, True))
+        with pytest.raises(Cancelled, match="is kept"):
+            run.compute(lambda *given: told.append(given), lambda: next(asked))
+
+    def detect(slug: str, image: Image.Image, progress: Callable[[int, int], None]) -> None:
+        for done in (0, 6_000_000, 7_000_000):
+            progress(done, 0 if not done else 14_000_000)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(theirs, "offer", offer)
+    monkeypatch.setattr(pretrained, "detect", detect)
+    assert not AppTest.from_function(theirs_alone, default_timeout=120).run().exception
+    assert told == [(6, round(pretrained.detectors()[0].megabytes))]
 
 
 def test_torchvisions_detectors_say_that_their_weights_are_not_here():

@@ -31,7 +31,7 @@ class Asked:
         model: the network.
         picture: what it is shown.
         seed: of the scene; None for a photo.
-        truth: boxes (N, 4) and labels (N,) of the scene; None for a photo.
+        truth: boxes (N, 4) and labels (N,) of the scene; None for a photo, and for a network of other classes.
         confidence: least score of a box.
         limit: IoU above which a box removes another.
     """

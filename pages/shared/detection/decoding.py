@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import streamlit as st
 
@@ -61,13 +63,12 @@ def _changed(asked: Asked, place: tuple[int, int, int]) -> Decoded:
     spot = "-".join(map(str, place))
     with st.container(horizontal=True):
         for index, name in enumerate(_RAW):
-            own = float(np.clip(raw[place][index], -8, 8))
-            low, high = (-3.0, 3.0) if index in (2, 3) else (-8.0, 8.0)
+            own, most = float(raw[place][index]), 3.0 if index in (2, 3) else 8.0
             raw[(*place, index)] = st.slider(
                 f"${name}$",
-                low,
-                high,
-                float(np.clip(own, low, high)),
+                float(min(-most, math.floor(own))),  # wide enough for what the network said: nothing moves by itself
+                float(max(most, math.ceil(own))),
+                own,
                 0.05,
                 key=f"change-{spot}-{name}-{asked.identity}",
                 width=150,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
+from explorer.detection import shape_iou
 from pages.shared.components.scene import Drawn, View, scene
 from pages.shared.detection.asked import Asked, picked, table
 
@@ -17,6 +19,14 @@ def draw(asked: Asked) -> None:
     _, row, column = asked.place
     middle = ((column + 0.5) * said.stride, (row + 0.5) * said.stride)
     left, right = st.columns([6, 7], gap="large")
+    with right:
+        st.markdown(
+            f"The trunk halves the picture again and again: {said.width} × {said.height} px become {rows} × {columns} "
+            f"cells, **one for each {said.stride} × {said.stride} px**. The cell that holds the **centre** of a thing "
+            "must speak for it. It starts from a few fixed shapes, its anchors, and says how to change them."
+        )
+        shapes = _anchors(asked)
+        _count(asked)
     with left:
         boxes = [
             Drawn(
@@ -24,7 +34,7 @@ def draw(asked: Asked) -> None:
                 "anchor",
                 still=True,
             )
-            for width, height in said.anchors
+            for width, height in shapes
         ]
         view = View(
             asked.seen,
@@ -44,26 +54,41 @@ def draw(asked: Asked) -> None:
             if len(at) == 2:
                 asked.choose(asked.place[0], *at)
 
-        scene(view, _KEY, f"{asked.identity}|{row},{column}", clicked)
+        scene(view, _KEY, f"{asked.identity}|{row},{column}|{shapes[0][0]:.1f}", clicked)
         asked.caption(f"{rows} × {columns} cells of {said.stride} × {said.stride} px")
-    with right:
-        st.markdown(
-            f"The trunk halves the picture again and again: {said.width} × {said.height} px become {rows} × {columns} "
-            f"cells, **one for each {said.stride} × {said.stride} px**. The cell that holds the **centre** of a thing "
-            "must speak for it. It starts from a few fixed shapes, its anchors, and says how to change them."
+
+
+def _anchors(asked: Asked) -> np.ndarray:
+    """The anchors' widths and heights (A, 2), as large as the visitor wants them, and how well they fit the things."""
+    scale = float(
+        st.slider(
+            "Size of the anchors",
+            0.5,
+            2.0,
+            1.0,
+            0.1,
+            format="× %.1f",
+            key="detection-anchor-scale",
+            persist_state="session",
+            width=300,
+            help="To see what other shapes would cover; the network keeps those that it was trained with.",
         )
-        table(
-            ("Anchor", "Width", "Height"),
-            [
-                (str(index + 1), f"{width:.0f} px", f"{height:.0f} px")
-                for index, (width, height) in enumerate(said.anchors)
-            ],
-        )
-        st.caption(
-            "Found by k-means among the 2,100 boxes of 600 training scenes, with 1 − IoU as the distance: the best of "
-            "three shapes has a mean IoU of 0.76 with a box; one shape alone would reach 0.58, five 0.80."
-        )
-        _count(asked)
+    )
+    shapes = asked.said.anchors * scale
+    table(
+        ("Anchor", "Width", "Height"),
+        [(str(index + 1), f"{width:.0f} px", f"{height:.0f} px") for index, (width, height) in enumerate(shapes)],
+    )
+    if asked.truth is not None and len(asked.truth[0]):
+        boxes = asked.truth[0]
+        fit = float(shape_iou(boxes[:, 2:] - boxes[:, :2], shapes).max(1).mean())
+        st.markdown(f"Laid on the centre of each thing here, the best of them has a mean IoU of **{fit:.2f}** with it.")
+    st.caption(
+        "As trained, they were found by k-means among the 2,100 boxes of 600 training scenes, with 1 − IoU as the "
+        "distance: the best of three shapes has a mean IoU of 0.76 with a box; one shape alone would reach 0.58, five "
+        "0.80."
+    )
+    return shapes
 
 
 def _count(asked: Asked) -> None:

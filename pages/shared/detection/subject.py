@@ -20,20 +20,24 @@ FIRST = 4  # the scene to begin with
 _SEED, _MOST = "detection-seed", 9_999  # the scenes above are measured in the card of the weights
 
 
-def network() -> tuple[Model, Picture]:
-    """The selected network if it detects, else the one that was trained for this page; and the selected photo."""
+def network() -> Model:
+    """The selected network if it detects, else the one that was trained for this page."""
     if catalogue.get(selection.current().network).task == "detection":
-        picture, model = blocks.subject()
-        return model, picture
+        from pages.shared.cache import network as selected
+
+        model = selected()
+        blocks.complaints()
+        blocks.weights_note(model)
+        return model
     from explorer import models
 
     blocks.complaints()
     title = catalogue.get(OURS).title
     with st.spinner(f"Loading {title}", show_time=True):
-        return models.load(OURS, device=selection.current().device), selection.picture()
+        return models.load(OURS, device=selection.current().device)
 
 
-def chosen(model: Model, photo: Picture) -> tuple[Picture, int | None]:
+def chosen(model: Model) -> tuple[Picture, int | None]:
     """The picture to look at and, if it is a scene, its seed; draws the controls."""
     st.session_state.setdefault(_SEED, FIRST)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -60,6 +64,9 @@ def chosen(model: Model, photo: Picture) -> tuple[Picture, int | None]:
             )
     if source == "scene":
         return cache.scene(seed)[1], seed
+    photo = selection.picture()
+    if model.card.slug == selection.current().network:
+        blocks.subject_note(model, photo)
     if model.card.slug == OURS and photo.subject != "scenes":
         st.caption(
             f"“{plain(photo.title)}” is chosen in the sidebar, where you can drop in your own. The network knows the "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _KEY = "detection-truth"
 _FRESH = 100  # scenes; 0.03 s each, most of it to make them
 _ROWS = 20  # boxes listed
-_FIRST = 20_000  # no seed of the page's own below it is measured, none of the card's figures above
+_FIRST = 20_000  # the page's own scenes end at 9,999; the card measures 10,000 to 10,499 and 50,000 to 50,499
 
 
 def draw(asked: Asked) -> Callable[[], None] | None:
@@ -124,11 +124,13 @@ def _why(asked: Asked, matching: Matching, index: int) -> str:
 
 def _no_truth(asked: Asked) -> None:
     count = len(asked.found)
-    st.markdown(
-        (f"**{count} box{'es' * (count != 1)}.** " if count else f"**No box**: {_best_score(asked)} ")
-        + "Nobody has told what is in this picture, so precision and recall cannot be known; the scenes know, because "
+    why = (
+        "Nobody has told what is in this picture, so precision and recall cannot be known; the scenes know, because "
         "they are made."
+        if asked.seed is None
+        else "This network has other classes than the things of a scene, so there is nothing to compare its boxes with."
     )
+    st.markdown((f"**{count} box{'es' * (count != 1)}.** " if count else f"**No box**: {_best_score(asked)} ") + why)
 
 
 def _best_score(asked: Asked) -> str:
