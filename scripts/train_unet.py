@@ -41,7 +41,9 @@ def pictures(folder: Path, count: int) -> tuple[Tensor, Tensor]:
     if not file.exists():
         seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + count)
         made = [cells(seed, SIDE) for seed in tqdm(seeds, unit="picture", desc="pictures")]
-        np.savez(file, images=np.stack([each.image for each in made]), masks=np.stack([each.mask for each in made]))
+        new = file.with_suffix(".new.npz")  # NumPy adds its own ending to any other
+        np.savez(new, images=np.stack([each.image for each in made]), masks=np.stack([each.mask for each in made]))
+        new.replace(file)  # whole or not at all
     with np.load(file) as kept:
         return torch.from_numpy(kept["images"]), torch.from_numpy(kept["masks"])
 
@@ -118,7 +120,8 @@ def train(folder: Path, seed: int, count: int) -> nn.Module:
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
         }
-        torch.save({**state, "epoch": epoch + 1}, checkpoint)
+        torch.save({**state, "epoch": epoch + 1}, checkpoint.with_suffix(".new"))
+        checkpoint.with_suffix(".new").replace(checkpoint)
     return network.eval()
 
 

@@ -1,8 +1,8 @@
 """Trains the small YOLO on scenes made from seeds: `python -m scripts.train_yolo FOLDER`.
 
 FOLDER keeps the state of a run, which goes on where it stopped when the same command is given again. Every scene is
-shown once. `--evaluate` only measures the weights that are there, on photos and digits that training never shows;
-nothing is chosen by them.
+shown once. `--evaluate` only measures the weights that are there, on photos and digits that training never shows. What
+it said about scenes 10,000 to 10,499 was the reason for each round with varied scenes; no weights were chosen by it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from explorer import devices
 from explorer.architectures.yolo import YOLO, yolo_small
 from explorer.detection import Candidates, decode, mean_precision, suppress
 from explorer.detection.anchors import ANCHORS
@@ -125,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="keeps the state of the run")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=devices.configure_threads())
     parser.add_argument("--evaluate", action="store_true", help="measure the weights that are there, train nothing")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()

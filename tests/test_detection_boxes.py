@@ -12,7 +12,11 @@ import torchvision.ops
 from explorer import detection
 from explorer.detection import Candidates, anchors, scenes
 
-RANDOM = np.random.default_rng(0)
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """The same one for every test, whichever ran before."""
+    return np.random.default_rng(0)
 
 
 def boxes(count: int, random: np.random.Generator, side: float = 100) -> np.ndarray:
@@ -45,8 +49,8 @@ def test_one_anchor_by_hand():
     assert found.boxes[0] == pytest.approx([46, 20, 106, 60])
 
 
-def test_every_number_equals_torchs_own_functions():
-    raw = RANDOM.normal(0, 3, (3, 5, 4, 5 + 6))
+def test_every_number_equals_torchs_own_functions(random):
+    raw = random.normal(0, 3, (3, 5, 4, 5 + 6))
     shapes = torch.tensor([(12.0, 30.0), (35.0, 35.0), (70.0, 20.0)], dtype=torch.float64)
     said, values = detection.decode(raw, shapes.tolist(), 32), torch.from_numpy(raw)
     y, x = torch.meshgrid(torch.arange(5), torch.arange(4), indexing="ij")
@@ -61,8 +65,8 @@ def test_every_number_equals_torchs_own_functions():
     assert (said.labels == values[..., 5:].argmax(-1).numpy()).all()
 
 
-def test_no_box_leaves_the_picture_and_wild_numbers_stay_finite():
-    raw = RANDOM.normal(0, 500, (3, 10, 10, 14))
+def test_no_box_leaves_the_picture_and_wild_numbers_stay_finite(random):
+    raw = random.normal(0, 500, (3, 10, 10, 14))
     with np.errstate(all="raise", under="ignore"):
         said = detection.decode(raw, anchors.ANCHORS, 16, (150, 155))
     for values in (said.boxes, said.scores, said.sizes, said.classes):
@@ -73,8 +77,8 @@ def test_no_box_leaves_the_picture_and_wild_numbers_stay_finite():
     assert (said.boxes[..., 2:] >= said.boxes[..., :2]).all()
 
 
-def test_boxes_above_come_best_first_and_all_of_them():
-    said = detection.decode(RANDOM.normal(0, 2, (3, 6, 6, 9)), anchors.ANCHORS, 16)
+def test_boxes_above_come_best_first_and_all_of_them(random):
+    said = detection.decode(random.normal(0, 2, (3, 6, 6, 9)), anchors.ANCHORS, 16)
     found = said.above(0.2)
     assert len(found) == (said.scores >= 0.2).sum() > 3
     assert (np.diff(found.scores) <= 0).all()
@@ -106,8 +110,8 @@ def test_the_same_boxes_stay_as_with_torchvision(limit, seed):
     assert alone.limit == limit
 
 
-def test_every_removal_names_the_box_and_the_overlap_that_torchvision_computes():
-    some, scores, labels = boxes(80, RANDOM, 50), RANDOM.permutation(80) / 80, RANDOM.integers(0, 2, 80)
+def test_every_removal_names_the_box_and_the_overlap_that_torchvision_computes(random):
+    some, scores, labels = boxes(80, random, 50), random.permutation(80) / 80, random.integers(0, 2, 80)
     shared = torchvision.ops.box_iou(torch.from_numpy(some), torch.from_numpy(some)).numpy()
     result = detection.suppress(some, scores, labels, 0.3)
     told = {each.box: (step.keeper, each.iou) for step in result.steps for each in step.removed}
@@ -137,8 +141,8 @@ def test_three_boxes_by_hand():
     assert detection.suppress(np.empty((0, 4)), []).steps == ()
 
 
-def test_overlap_equals_torchvisions_and_empty_boxes_overlap_nothing():
-    first, second = boxes(30, RANDOM), boxes(20, RANDOM)
+def test_overlap_equals_torchvisions_and_empty_boxes_overlap_nothing(random):
+    first, second = boxes(30, random), boxes(20, random)
     theirs = torchvision.ops.box_iou(torch.from_numpy(first), torch.from_numpy(second)).numpy()
     np.testing.assert_allclose(detection.overlap(first, second), theirs, atol=1e-12)
     assert detection.overlap([(3, 3, 3, 9)], [(3, 3, 3, 9)])[0, 0] == 0
@@ -157,8 +161,8 @@ def test_the_anchors_are_what_k_means_finds_in_the_training_scenes():
         assert anchors.cluster(sizes, count).mean_iou == pytest.approx(iou, abs=0.02)
 
 
-def test_k_means_ends_where_every_box_has_its_best_anchor_and_every_anchor_is_a_mean():
-    sizes = RANDOM.uniform(5, 60, (300, 2))
+def test_k_means_ends_where_every_box_has_its_best_anchor_and_every_anchor_is_a_mean(random):
+    sizes = random.uniform(5, 60, (300, 2))
     found = anchors.cluster(sizes, 4, seed=3)
     best = anchors.shape_iou(sizes, found.sizes).argmax(1)
     for index in range(4):
@@ -166,8 +170,8 @@ def test_k_means_ends_where_every_box_has_its_best_anchor_and_every_anchor_is_a_
     assert (np.diff(found.sizes.prod(1)) > 0).all()
 
 
-def test_the_iou_of_shapes_is_that_of_boxes_on_one_centre():
-    sizes, others = RANDOM.uniform(5, 60, (9, 2)), RANDOM.uniform(5, 60, (7, 2))
+def test_the_iou_of_shapes_is_that_of_boxes_on_one_centre(random):
+    sizes, others = random.uniform(5, 60, (9, 2)), random.uniform(5, 60, (7, 2))
     first, second = (torch.from_numpy(np.concatenate([-each / 2, each / 2], 1)) for each in (sizes, others))
     theirs = torchvision.ops.box_iou(first, second).numpy()
     np.testing.assert_allclose(anchors.shape_iou(sizes, others), theirs, atol=1e-12)

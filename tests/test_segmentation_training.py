@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,28 @@ def test_pictures_are_those_of_the_training_seeds_and_made_once(tmp_path):
     again, _ = train_unet.pictures(tmp_path, 2)
     assert torch.equal(again, images)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("writer", [(np, "savez"), (torch, "save")])
+def test_a_stop_while_a_file_is_written_leaves_no_half_of_it(tmp_path, monkeypatch, writer):
+    monkeypatch.setattr(train_unet, "BATCH", 2)
+    monkeypatch.setattr(train_unet, "SIDE", 64)
+    monkeypatch.setattr(train_unet, "CROP", 48)
+
+    def stop(*given, **_):
+        next(each for each in given if isinstance(each, Path)).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    state = torch.get_rng_state()
+    with monkeypatch.context() as patch:
+        patch.setattr(*writer, stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_unet.train(tmp_path, 0, 4)
+    monkeypatch.setattr(train_unet, "BEFORE", 1)
+    monkeypatch.setattr(train_unet, "AFTER", 0)
+    train_unet.train(tmp_path, 0, 4)  # reads what is there
+    assert torch.load(tmp_path / "unet_0_4.pt", weights_only=True)["epoch"] == 1
+    torch.set_rng_state(state)
 
 
 def test_a_varied_mask_still_lies_over_its_blobs():
