@@ -170,6 +170,13 @@ def test_k_means_ends_where_every_box_has_its_best_anchor_and_every_anchor_is_a_
     assert (np.diff(found.sizes.prod(1)) > 0).all()
 
 
+def test_k_means_ends_where_boxes_change_their_anchor_to_and_fro_for_ever():
+    sizes = [(11, 1), (7, 9), (1, 4), (2, 7), (11, 10), (6, 9), (7, 6), (7, 6)]
+    found = anchors.cluster(sizes, 4, seed=7)
+    assert found.rounds == anchors.MOST_ROUNDS
+    assert 0.7 < found.mean_iou <= 1
+
+
 def test_the_iou_of_shapes_is_that_of_boxes_on_one_centre(random):
     sizes, others = random.uniform(5, 60, (9, 2)), random.uniform(5, 60, (7, 2))
     first, second = (torch.from_numpy(np.concatenate([-each / 2, each / 2], 1)) for each in (sizes, others))

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+MOST_ROUNDS = 300
+"""Of k-means. A mean is not the shape nearest to its boxes by 1 - IoU, so boxes may change to and fro for ever."""
+
 _Floats = npt.NDArray[np.float64]
 
 
@@ -21,7 +24,7 @@ class Anchors:
     Attributes:
         sizes: (K, 2), widths and heights in pixels, the smallest area first.
         mean_iou: of every box with its best anchor, 0 to 1: how well the shapes cover the boxes.
-        rounds: after how many rounds no box changed its anchor.
+        rounds: after how many rounds no box changed its anchor; `MOST_ROUNDS` if some never stopped.
     """
 
     sizes: _Floats
@@ -48,7 +51,7 @@ def cluster(sizes: npt.ArrayLike, count: int, seed: int = 0) -> Anchors:
     random = np.random.default_rng(seed)
     centres = points[random.choice(len(points), count, replace=False)]
     nearest, rounds = np.full(len(points), -1), 0
-    while True:
+    while rounds < MOST_ROUNDS:
         closest = shape_iou(points, centres).argmax(1)
         if (closest == nearest).all():
             break
