@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from explorer import capture
+from explorer import capture, catalogue
 from explorer.errors import ExplorerError
 
 if TYPE_CHECKING:
@@ -89,6 +89,26 @@ def depth(model: Model) -> int:
     return len(_paths(model))
 
 
+def unreadable(model: Model) -> str:
+    """Why the network's attention cannot be read, in one sentence; empty if it can."""
+    from torch import nn
+
+    title = model.card.title
+    if depth(model):
+        return ""
+    if any(isinstance(module, nn.MultiheadAttention) for module in model.module.modules()):
+        return (
+            f"{title} computes attention inside PyTorch's own module, which does not hand it out; it can be read only "
+            f"in the app's own vision transformers, {_own()}."
+        )
+    return f"{title} has no attention between all its tokens; choose a ViT."
+
+
+def _own() -> str:
+    *others, last = (card.title for card in catalogue.CATALOGUE.values() if card.family == "ViT")
+    return f"{', '.join(others)} and {last}"
+
+
 def maps(model: Model, image: Image.Image, block: int) -> np.ndarray:
     """How much each token (row) listens to each token (column) in one block: float32 (heads, tokens, tokens).
 
@@ -97,9 +117,7 @@ def maps(model: Model, image: Image.Image, block: int) -> np.ndarray:
     Raises:
         NoAttention: the network has none, or no such block.
     """
-    paths = _paths(model)
-    if not paths:
-        raise NoAttention(f"{model.card.title} has no attention between all its tokens; choose a ViT.")
+    paths = _attending(model)
     if not 0 <= block < len(paths):
         raise NoAttention(f"{model.card.title} has blocks 0 to {len(paths) - 1}; there is no block {block}.")
     return _weights(model, image, [paths[block]])[0]
@@ -115,9 +133,7 @@ def distances(model: Model, image: Image.Image) -> np.ndarray:
     Raises:
         NoAttention: the network has none.
     """
-    paths = _paths(model)
-    if not paths:
-        raise NoAttention(f"{model.card.title} has no attention between all its tokens; choose a ViT.")
+    paths = _attending(model)
     return np.stack([distance(each, model.preprocessing.crop) for each in _weights(model, image, paths)])
 
 
@@ -266,10 +282,10 @@ def positions(model: Model) -> np.ndarray:
 
 
 def _attending(model: Model) -> list[str]:
-    paths = _paths(model)
-    if not paths:
-        raise NoAttention(f"{model.card.title} has no attention between all its tokens; choose a ViT.")
-    return paths
+    reason = unreadable(model)
+    if reason:
+        raise NoAttention(reason)
+    return _paths(model)
 
 
 def _paths(model: Model) -> list[str]:

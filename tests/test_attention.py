@@ -7,12 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
+import torchvision
+from streamlit.testing.v1 import AppTest
 
-from explorer import attention, capture, catalogue, predict
+from explorer import attention, attribution, capture, catalogue, predict
 from explorer.architectures.vit import VisionTransformer
 from explorer.attention import NoAttention
 from explorer.preprocessing import centre_crop
 from tests.conftest import wrapped
+from tests.pages.test_pages import read
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +110,22 @@ def test_networks_without_attention_are_refused(resnet18, photos):
     assert attention.depth(resnet18) == 0
     with pytest.raises(NoAttention, match="choose a ViT"):
         attention.distances(resnet18, photos["coffee"])
+
+
+def test_attention_that_is_there_but_hidden_is_not_said_to_be_missing(photos):
+    module = torchvision.models.VisionTransformer(32, 8, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8)
+    model = wrapped(module, catalogue.get("vit_l_32"), centre_crop(32), classes=1000)
+    assert attention.depth(model) == 0
+    with pytest.raises(NoAttention, match=r"ViT-L/32.* inside PyTorch's own.*ViT-B/16, ViT-B/32 and ViT-L/16\."):
+        attention.survey(model, photos["coffee"])
+    assert attribution.availability(model, "rollout") == attention.unreadable(model)
+    app = AppTest.from_function(_page, args=(model,), default_timeout=60).run()
+    assert not app.exception
+    assert attention.unreadable(model) in read(app.markdown[0].value)
+
+
+def _page(model):
+    from pages.shared import pictures
+    from pages.shared.evidence import attention
+
+    attention.draw(pictures.find("chelsea"), model)

@@ -11,6 +11,7 @@ import streamlit as st
 from explorer import palettes
 from pages.shared import blocks, cache, controls, selection
 from pages.shared.components.attention import attention as exhibit
+from pages.shared.text import plain
 
 if TYPE_CHECKING:
     from explorer.attention import Survey
@@ -187,9 +188,11 @@ def _of_positions(model: Model) -> _Drawing:
 
 
 def _no_attention(model: Model) -> None:
+    from explorer import attention
+
     st.markdown(
-        f"**{model.card.title}** has no attention between patches, so there is none to see. A vision transformer cuts "
-        "the photo into patches and lets every patch look at every other."
+        f"**{plain(attention.unreadable(model))}** A vision transformer cuts the photo into patches and lets every "
+        "patch look at every other."
     )
     if st.button("Look at ViT-B/32", icon=":material/grid_view:", key="attention-vit"):
         selection.change(network="vit_b_32")
