@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from explorer import catalogue, jobs, models, storage, training
-from explorer.training import Augmentation, Dataset, Plan, bundled, checkpoints, loading, records
+from explorer.training import Augmentation, Dataset, Plan, bundled, checkpoints, loading, parallel, records
 from explorer.training.learner import Learner
 from explorer.training.parallel import World
 from explorer.training.randomness import SownDropout
 
 ROOT = Path(__file__).parents[1]
+TIMEOUT = 240  # seconds for another process: less than a test may take, so that it is ended and says why
 EXACT = ("loss", "accuracy", "validation_loss", "validation_accuracy", "head_rate", "backbone_rate")
 
 
@@ -319,17 +320,8 @@ def test_two_processes_train_as_one(digits, tmp_path):
             (place / f"{item.name}.png").write_bytes(item.read())
     options = {"epochs": 2, "unfreeze": 3, "dropout": 0, "batch_size": 13, "learning_rate": 0.01}
     written = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     arguments = ["--data", str(folder), "--model=lenet5", "--device=cpu", "--out", str(tmp_path / "two"), *written]
-    done = subprocess.run(
-        [*torchrun, "-m", "explorer.training", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes("-m", "explorer.training", *arguments)
     two = records.read(tmp_path / "two")
     assert two.counts == ((4, 2),) * 10  # the folders' own division
     dataset = training.from_folder(folder)
@@ -338,6 +330,66 @@ def test_two_processes_train_as_one(digits, tmp_path):
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
         assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=1e-4)
         assert ours.validation_accuracy == theirs.validation_accuracy
+
+
+def in_two_processes(*arguments: str) -> None:
+    """Under torchrun, on the CPU with gloo."""
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+_NORMS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from explorer import training
+from explorer.training import Plan, bundled, parallel
+whole = bundled.get("textures")
+few = replace(whole, train=whole.train[::7], validation=whole.validation[::3])
+with parallel.joined("cpu") as device:
+    for unfreeze in (0, 4):
+        plan = Plan(
+            network="shufflenet_v2_x0_5", weights="random", side=64, unfreeze=unfreeze, dropout=0, epochs=2,
+            batch_size=5, learning_rate=0.01, backbone_rate=1.0,
+        )
+        list(training.fit(few, plan, folder=Path(sys.argv[1], f"unfrozen-{unfreeze}"), device=device))
+"""
+
+
+def test_two_processes_report_what_the_kept_batch_norms_give(textures, tmp_path):
+    """Statistics differ between processes; those that are checked are those that are kept."""
+    (tmp_path / "norms.py").write_text(_NORMS)
+    in_two_processes(str(tmp_path / "norms.py"), str(storage.folder("training")))
+    frozen, unfrozen = (training.get(f"unfrozen-{stages}") for stages in (0, 4))
+    for run in (frozen, unfrozen):
+        found = training.of_run(run, "cpu")
+        assert found.accuracy == pytest.approx(run.best.validation_accuracy)
+        loss = -np.log(found.probabilities[np.arange(len(found.truths)), found.truths]).mean()
+        assert loss == pytest.approx(run.best.validation_loss, rel=1e-5)
+    begun, learnt = (load_file(run.folder / "best.safetensors") for run in (frozen, unfrozen))
+    assert not torch.equal(begun["conv5.1.running_mean"], learnt["conv5.1.running_mean"])  # it did follow the photos
+    alone = finished(training.data(frozen), frozen.plan, tmp_path / "alone")
+    for ours, theirs in zip(alone.history, frozen.epochs, strict=True):
+        assert (ours.loss, ours.validation_loss) == pytest.approx((theirs.loss, theirs.validation_loss), rel=1e-4)
+
+
+def test_on_graphics_cards_batch_norms_that_are_trained_become_common_ones(monkeypatch):
+    monkeypatch.setattr(parallel, "DistributedDataParallel", lambda module, **_: module)
+    network = catalogue.get("resnet18").unfilled()
+    names = list(network.state_dict())
+    card = torch.device("cuda", 0)
+    for buffers, kind in ((False, nn.BatchNorm2d), (True, nn.SyncBatchNorm)):
+        wrapped = World(0, 2).wrap(network, card, buffers=buffers)
+        assert type(wrapped.bn1) is type(wrapped.layer4[1].bn2) is kind
+        assert list(wrapped.state_dict()) == names
 
 
 def test_the_first_epoch_is_kept_even_if_nothing_was_right():

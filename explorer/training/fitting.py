@@ -234,6 +234,8 @@ class _Fitting:
 
     def _check(self, epoch: int, features: Tensor | None) -> Generator[Progress, None, Sums]:
         learner, world, items = self._learner, self._world, self._data.validation
+        if not self._plan.frozen:
+            world.share(learner.network)
         parts = loading.in_turn(len(items))[world.rank :: world.size]
         sums = Sums()
         if features is not None:

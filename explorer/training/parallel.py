@@ -1,4 +1,9 @@
-"""One process or several: the same run on one device or, under torchrun, on one for each process."""
+"""One process or several: the same run on one device or, under torchrun, on one for each process.
+
+The same numbers come out, but for rounding, as long as nothing in the network looks at a whole batch. Batch norms that
+are trained do: on graphics cards their means are taken over all processes; on CPUs, where PyTorch cannot do that, over
+each process's part of the batch, and the statistics that are checked and kept are the first one's.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +44,25 @@ class World:
         return values
 
     def wrap(self, module: nn.Module, device: torch.device, buffers: bool) -> nn.Module:
-        """``module``, whose gradients become the mean of all processes' ones."""
+        """``module``, whose gradients become the mean of all processes' ones.
+
+        Args:
+            module: whose batch norms are exchanged for common ones where they may be at work and the device can.
+            device: of this process.
+            buffers: whether statistics change in training; each step then begins with the first process's.
+        """
         if self.size == 1:
             return module
+        if buffers and device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)
         places = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=places, broadcast_buffers=buffers)
+
+    def share(self, module: nn.Module) -> None:
+        """Gives every process the first one's buffers, which are those that are kept."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0)
 
     def wait(self) -> None:
         """Until every process has come here."""
