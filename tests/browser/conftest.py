@@ -28,8 +28,16 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+AGAIN = 1  # how often a browser test may be tried again: the whole machine takes part in it, and it may stumble once
 _SENT: WeakKeyDictionary[Page, list[object]] = WeakKeyDictionary()
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser test that fails is tried once more, and the report names it (RERUN): its cause is to be found still."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=AGAIN))
 
 
 def system_chromium() -> str | None:
