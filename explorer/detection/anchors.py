@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_ROUNDS = 300
-"""Of k-means. A mean is not the shape nearest to its boxes by 1 - IoU, so boxes may change to and fro for ever."""
+"""Of k-means, which nothing proves to end here: a mean is not the shape nearest to its boxes by 1 - IoU."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -24,7 +24,7 @@ class Anchors:
     Attributes:
         sizes: (K, 2), widths and heights in pixels, the smallest area first.
         mean_iou: of every box with its best anchor, 0 to 1: how well the shapes cover the boxes.
-        rounds: after how many rounds no box changed its anchor; `MOST_ROUNDS` if some never stopped.
+        rounds: after how many rounds no box changed its anchor; at most `MOST_ROUNDS`.
     """
 
     sizes: _Floats
