@@ -187,6 +187,14 @@ def test_torchvisions_state_dict_is_taken_for_any_catalogue_network():
         torch.testing.assert_close(model.module(image), renamed(image))
 
 
+def test_a_network_that_cannot_be_built_without_numbers_is_taken_too():
+    theirs = torchvision.models.regnet_y_400mf(num_classes=2).eval()
+    brought = training.bring(save(theirs.state_dict()), "regnet_y_400mf")
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(training.load(brought, "cpu").module(image), theirs(image))
+
+
 def test_the_guides_own_checkpoint_is_taken():
     """Its feature_extraction puts Dropout, Linear, ReLU, Linear in the place of fc."""
     theirs = torchvision.models.resnet18()
@@ -235,6 +243,26 @@ def test_a_hostile_header_is_refused(run, harm, tmp_path):
     save_file(load_file(run.folder / "best.safetensors"), path, {"cnn_explorer": json.dumps({"card": card})})
     with pytest.raises(training.BadCheckpoint):
         training.bring(path.read_bytes())
+
+
+def test_a_head_larger_than_its_file_takes_no_memory(run, tmp_path, monkeypatch):
+    facts = checkpoints.facts(run.folder / "best.safetensors")
+    facts["card"] |= {"heads": [{"classes": 50_000, "hidden": 50_000, "dropout": 0}], "classes": []}
+    path = tmp_path / "x.safetensors"
+    save_file(load_file(run.folder / "best.safetensors"), path, {"cnn_explorer": json.dumps(facts)})
+    build = tuned.TunedArchitecture.build
+
+    def without_numbers(card, *arguments, **options):
+        network = build(card, *arguments, **options)
+        assert next(network.parameters()).is_meta
+        return network
+
+    monkeypatch.setattr(tuned.TunedArchitecture, "build", without_numbers)
+    monkeypatch.delattr(nn.Module, "to_empty")
+    with pytest.raises(WeightsMismatch, match="output"):
+        training.bring(path.read_bytes())
+    with pytest.raises(WeightsMismatch, match="output"):
+        training.open_checkpoint(path)
 
 
 def test_a_damaged_card_hides_one_network_and_no_page(run):

@@ -468,6 +468,18 @@ def test_dropouts_between_unfrozen_layers_are_at_work(few):
         assert {name for name, each in modules.items() if isinstance(each, SownDropout) and each.training} == working
 
 
+def test_the_shell_says_what_it_begins_with_where_nothing_can_be_fetched(tmp_path, capsys):
+    from explorer.training.__main__ import main
+
+    options = ["--model=shufflenet_v2_x0_5", "--side=32", "--epochs=1", "--device=cpu", "--out", str(tmp_path / "run")]
+    assert main(["--data=bundled:faces", *options]) == 0
+    told = capsys.readouterr().out.splitlines()
+    (line,) = [each for each in told if "could not be downloaded" in each]
+    assert line.endswith("The run begins with random weights: what is frozen knows nothing.")
+    (kept,) = [each for each in told if "computed once and kept" in each]
+    assert told.index(line) < told.index(kept)
+
+
 def test_the_shell_says_in_one_sentence_what_it_needs(tmp_path, capsys):
     from explorer.training.__main__ import main
 

@@ -101,11 +101,15 @@ def _follow(steps: Iterator[Progress]) -> None:
     """Draws a bar until the run ends; only the first process of several writes."""
     first = parallel.world().first
     last: Progress | None = None
+    told = ""
     with tqdm(disable=not first, unit="pass", bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
         for last in steps:
             bar.total = last.total
             bar.set_description(last.text, refresh=False)
             bar.update(last.done - bar.n)
+            if last.note != told and first:
+                tqdm.write(last.note.removeprefix(told).lstrip())
+                told = last.note
             if last.result and first:
                 epoch = last.result
                 tqdm.write(

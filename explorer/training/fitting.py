@@ -127,6 +127,8 @@ class _Fitting:
         plan = self._plan
         photos = len(self._data.train) + len(self._data.validation)
         learner = self._learner = Learner(plan, self._data.classes, self._device, self._world, photos)
+        if learner.weights.note:
+            self._note = f"{learner.weights.note} The run begins with random weights: what is frozen knows nothing."
         if self._first:
             records.settle(self._first.folder, learner)
         self._restore(learner)
@@ -140,10 +142,11 @@ class _Fitting:
         if learner.keeps_features and left:
             train = yield from self._features(self._data.train)
             checked = yield from self._features(self._data.validation)
-            self._note = (
+            kept = (
                 f"The features of {photos:,} photos are computed once and kept: "
                 f"{photos:,} passes through the network instead of {photos * plan.epochs:,}."
             )
+            self._note = f"{self._note} {kept}".lstrip()
         for epoch in range(len(self._history), plan.epochs):
             began = time.monotonic()
             learner.begin_epoch(epoch)

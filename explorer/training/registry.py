@@ -105,8 +105,10 @@ def open_checkpoint(path: Path | str, device: str = "auto") -> Model:
     card = _described(path, tuned.PREFIX + path.stem)
     if card is None:
         raise BadCheckpoint(f"{path.name} does not say which network it belongs to; bring it in the app instead.")
+    state = weight_files.read(path)
+    _require(card, state, path.name)
     module = card.build()
-    weight_files.load_into(module, weight_files.read(path), path.name)
+    weight_files.load_into(module, state, path.name)
     weights = Weights(card.weights_name, "file", origin=str(path))
     key = f"{card.slug}|file:{weight_files.sha256(path)}|{devices.choose(device)}"
     return Model(card, module, weights, devices.choose(device), card.classes or (), card.preprocessing, key)
@@ -139,6 +141,7 @@ def bring(data: bytes, network: str = "", title: str = "", classes: Sequence[str
             card, state = _fitted(state, network, title)
         names = _names(card, classes)
         card = replace(card, classes=names, title=title or card.title, made=records.now())
+        _require(card, state, "This file")
         module = card.unfilled().to_empty(device="cpu")
         weight_files.load_into(module, state, "This file")
         checkpoints.write(folder / records.BEST, module.state_dict(), {"card": tuned.describe(card)})
@@ -166,6 +169,16 @@ def _described(path: Path, slug: str) -> TunedArchitecture | None:
         return tuned.from_description(facts["card"], slug, path)
     except (ValueError, KeyError, TypeError, AttributeError, catalogue.UnknownArchitecture) as error:
         raise BadCheckpoint(f"{path.name} was made by another version of this app; export it again there.") from error
+
+
+def _require(card: TunedArchitecture, state: Mapping[str, Tensor], source: str) -> None:
+    """Compares names and shapes before any memory is taken: a header of a few bytes may claim a head of 10 GB.
+
+    Raises:
+        WeightsMismatch: they differ.
+    """
+    twin = card.unfilled().to("meta")  # RegNet's is filled after all
+    weight_files.load_into(twin, {name: value.to("meta") for name, value in state.items()}, source)
 
 
 def _fitted(state: Mapping[str, Tensor], slug: str, title: str) -> tuple[TunedArchitecture, Mapping[str, Tensor]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explorer import catalogue, training
+from explorer import archives, catalogue, training
 from pages.shared.tuning import plan as planning
 from tests.pages.test_evidence import labelled, shown
 from tests.pages.test_pages import opened, read
@@ -61,6 +61,7 @@ def test_it_opens_with_pictures_that_are_ready_to_be_learnt():
 def test_a_zip_is_checked_before_anything_is_trained():
     app = opened("transfer_learning")
     labelled(app.button_group, "Pictures").set_value("zip").run()
+    assert app.file_uploader(key="tuning-zip").proto.max_upload_size_mb * 2**20 == archives.Limits().packed
     app.file_uploader(key="tuning-zip").upload("paint.zip", archive(broken=True), "application/zip").run()
     assert not app.exception
     dataset = training.from_archive(archive(broken=True), "paint")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from explorer import images
+from explorer import archives, images
 from explorer.errors import ExplorerError
 from pages.shared import blocks, controls
 from pages.shared.text import plain
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _QUESTION = "_tuning_question"  # that the pictures answer
 _SOURCES = {"bundled": "Included", "zip": "A ZIP of class folders", "hand": "Photos class by class"}
 _Question = tuple[Any, ...]
-_LARGEST = 500  # MB of a ZIP: some thousand photos; more is for the command line, which reads folders
+_LARGEST = archives.Limits().packed // 2**20  # MB of a ZIP; more is for the command line, which reads folders
 _SHOWN, _SIDE = 6, 84
 _MOST_LISTED = 12
 _MOST_CLASSES = 8  # by hand
