@@ -14,7 +14,18 @@ from torchvision.transforms import v2
 from explorer import catalogue, cost
 from explorer.catalogue.tuned import Head
 from explorer.preprocessing import centre_crop
-from explorer.training import GUIDE, NONE, Augmentation, BadPlan, NotTrainable, Plan, augmentation, heads, stages
+from explorer.training import (
+    GUIDE,
+    NONE,
+    Augmentation,
+    BadPlan,
+    NotTrainable,
+    Plan,
+    augmentation,
+    heads,
+    loading,
+    stages,
+)
 
 # One network of each family, and those whose end is unlike the others'.
 FAMILIES = [
@@ -108,6 +119,16 @@ def test_seeded_heads_leave_everyone_elses_random_numbers_alone():
         values = layer.weight.detach()
         assert float(values.abs().max()) <= layer.in_features**-0.5
     assert float(made[0].hidden.weight.detach().std()) == pytest.approx((3 * 84) ** -0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 16])
+def test_batches_hold_every_photo_once_and_none_is_left_alone(batch_size):
+    for count in range(2, 70):
+        parts = loading.order(count, batch_size, seed=1, epoch=2)
+        sizes = {len(part) for part in parts}
+        assert sorted(np.concatenate(parts)) == list(range(count))
+        assert max(sizes) - min(sizes) <= 1
+        assert (1 if batch_size <= 2 else 2) <= min(sizes) <= max(sizes) <= batch_size
 
 
 def test_what_answers_with_no_class_is_refused():

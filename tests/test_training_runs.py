@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from explorer import catalogue, jobs, models, storage, training
-from explorer.training import Augmentation, Dataset, Plan, bundled, checkpoints, loading, parallel, records
+from explorer.training import GUIDE, Augmentation, Dataset, Plan, bundled, checkpoints, loading, parallel, records
 from explorer.training.learner import Learner
 from explorer.training.parallel import World
 from explorer.training.randomness import SownDropout
@@ -158,15 +159,26 @@ def test_other_visitors_random_numbers_change_nothing(digits, tmp_path):
     assert numbers(last) == numbers(quiet)
 
 
-def test_stopped_and_resumed_equals_unbroken(digits, tmp_path):
-    whole = finished(digits, LENET, tmp_path / "whole")
-    steps = training.fit(digits, LENET, folder=tmp_path / "broken", device="cpu")
+# A batch norm's statistics and blocks that are skipped at random; features that are computed anew.
+NORMS = Plan(
+    network="efficientnet_b0", weights="random", side=32, unfreeze=1, epochs=3, batch_size=5, learning_rate=0.01,
+    augmentation=GUIDE,
+)  # fmt: skip
+FEATURES = Plan(network="lenet5", weights="bundled", hidden=16, dropout=0.3, epochs=4, learning_rate=0.01)
+
+
+@pytest.mark.parametrize("plan", [LENET, NORMS, FEATURES], ids=["unfrozen", "norms", "features"])
+def test_stopped_and_resumed_equals_unbroken(plan, digits, few, tmp_path):
+    digits = few if plan is NORMS else digits
+    whole = finished(digits, plan, tmp_path / "whole")
+    steps = training.fit(digits, plan, folder=tmp_path / "broken", device="cpu")
     for step in steps:
         if step.phase == "training" and step.epoch == 3:
             break
     steps.close()
     stopped = records.read(tmp_path / "broken")
     assert (stopped.state, len(stopped.epochs), stopped.resumable) == ("stopped", 2, True)
+    assert bool(whole.note) == (plan is FEATURES)
     *_, last = training.resume(tmp_path / "broken", device="cpu")
     assert numbers(last) == numbers(whole)
     assert np.array_equal(last.losses, whole.losses)
@@ -275,12 +287,15 @@ def test_killed_in_mid_epoch_loses_at_most_that_epoch(digits, tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdout is not None
+    patience = threading.Timer(TIMEOUT, process.kill)
+    patience.start()
     assert any(line == "training 3\n" for line in process.stdout)
+    patience.cancel()
     assert records.read(folder).state == "running"
     with pytest.raises(training.RunBusy):
         next(training.resume(folder, device="cpu"))
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=TIMEOUT)
     broken = records.read(folder)
     assert (broken.state, len(broken.epochs)) == ("interrupted", 2)
     *_, last = training.resume(folder, device="cpu")
@@ -417,7 +432,7 @@ def broken(items, preprocessing, parts, **_):
 
 
 def test_a_run_in_the_background_is_paused_stopped_and_resumed(digits):
-    job = training.start(digits, replace(LENET, epochs=50), "anna", device="cpu")
+    job = training.start(digits, replace(LENET, epochs=10_000), "anna", device="cpu")  # it is stopped long before
     with pytest.raises(training.RunBusy):
         training.start(digits, LENET, "anna", device="cpu")
     while not job.results:
@@ -425,6 +440,7 @@ def test_a_run_in_the_background_is_paused_stopped_and_resumed(digits):
         job.wait(0.02)
     job.pause()
     while job.state != "paused":
+        assert not job.finished, job.error
         job.wait(0.02)
     (run,) = training.runs()
     assert (run.state, run.name) == ("running", job.latest.run)

@@ -50,7 +50,8 @@ class Photos(TorchDataset[tuple[Tensor, int, int]]):
 def order(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """Indices of each batch of an epoch, int64; the batches differ by one photo at most.
 
-    So none is left with a single photo, which a batch norm could not take.
+    So none is left with a single photo, unless batches have one or two anyway. A batch norm that is trained takes even
+    that, as long as its maps have more than one position.
     """
     shuffled = np.random.default_rng((seed, epoch, 0, 1)).permutation(count)
     return np.array_split(shuffled, -(-count // batch_size))
