@@ -1,4 +1,4 @@
-"""The one place where a device and the number of threads are chosen."""
+"""The one place where a device and the number of threads are chosen, and where a device is waited for."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ def choose(name: str = "auto") -> torch.device:
     if wanted not in here:
         raise UnknownDevice(f"This machine has no device {name!r}; choose one of {', '.join(('auto', *here))}.")
     return torch.device(wanted)
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits until the device has done what it was told; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def describe(device: torch.device | str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from explorer import activations, capture
+from explorer import activations, capture, devices
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,8 +45,7 @@ def milliseconds(model: Model, image: Image.Image, repeats: int = 5) -> dict[str
     """
 
     def clock() -> float:
-        if model.device.type == "cuda":
-            torch.cuda.synchronize(model.device)
+        devices.synchronise(model.device)
         return time.perf_counter()
 
     inputs = model.preprocess(image)

@@ -53,6 +53,18 @@ def test_a_second_call_has_a_time_of_its_own():
     assert found[""] >= found["conv"] + found["relu"]
 
 
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_a_card_is_waited_for_before_each_look_at_the_clock(monkeypatch, kind):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: waited.append("cuda"))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
+    model = toy()
+    monkeypatch.setattr(model, "device", torch.device(kind))
+    monkeypatch.setattr(model, "preprocess", lambda image: torch.zeros(1, 3, 2, 2))
+    found = measures.milliseconds(model, Image.new("RGB", (2, 2)), repeats=1)
+    assert waited == [kind] * 2 * 2 * len(found)  # two passes, before and after each call
+
+
 def test_hooks_are_gone_after_a_failure():
     network = Toy()
     with pytest.raises(RuntimeError):

@@ -20,6 +20,8 @@ from torch import nn
 from explorer.benchmark.records import PRECISIONS, Fingerprint
 
 _SLOW = 5.0  # half a precision that takes this many times as long as a whole one is emulated, not built in
+_TRIAL_S = 0.05
+_GIB = 2**30
 _compiling: dict[str, str] = {}  # by device: why torch.compile does not work, or '' where it was seen to work
 _trying = threading.Lock()
 
@@ -64,7 +66,8 @@ def _processor() -> str:
 
 def _memory() -> int:
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return round(found / _GIB) * _GIB or found  # what the kernel keeps for itself differs from boot to boot
     except (AttributeError, OSError, ValueError):
         return 0
 
@@ -107,12 +110,16 @@ def unavailable(device: torch.device) -> dict[str, str]:
 
 
 def _trial(device: torch.device, precision: torch.dtype) -> float:
-    """Seconds of a convolution with 58 million multiply-accumulates: the faster of two."""
+    """Seconds of a convolution with 58 million multiply-accumulates: the fastest of several.
+
+    It is asked once and remembered, so a machine that was busy for a moment must not decide it: passes go on until
+    fifty milliseconds have been spent, which one that is emulated reaches with its first few.
+    """
     layer = nn.Conv2d(64, 64, 3, padding=1, device=device, dtype=precision)
     image = torch.ones(1, 64, 40, 40, device=device, dtype=precision)
     seconds = []
     with torch.inference_mode():
-        for _ in range(3):
+        while len(seconds) < 4 or sum(seconds[1:]) < _TRIAL_S:
             start = time.perf_counter()
             layer(image).sum().item()  # waits for a graphics card
             seconds.append(time.perf_counter() - start)

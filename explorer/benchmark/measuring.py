@@ -16,6 +16,7 @@ from torch import nn
 from explorer import devices
 from explorer.benchmark import machine, memory
 from explorer.benchmark.records import PRECISIONS, Benchmark, Settings
+from explorer.devices import synchronise
 from explorer.errors import ExplorerError
 from explorer.jobs import Progress
 
@@ -92,11 +93,24 @@ def measuring(
     warm_up: int = WARM_UP,
     passes: int | None = None,
     seconds: float = SECONDS,
+    wait: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Progress[Benchmark]]:
-    """The same step by step, for a job: progress from 0 to 1, and the result with the last step."""
-    if not _one.acquire(blocking=False):
-        raise Busy("Another benchmark is running on this machine, and both would be slower; wait until it is done.")
+    """The same step by step, for a job: progress from 0 to 1, and the result with the last step.
+
+    Args:
+        model: as for `measure`, like the others.
+        settings: how it runs.
+        warm_up: passes that do not count.
+        passes: that count.
+        seconds: of passes that count.
+        wait: for another benchmark to end, instead of raising `Busy`.
+        clock: in seconds.
+    """
+    while not _one.acquire(timeout=_EVERY if wait else 0):
+        if not wait:
+            raise Busy("Another benchmark is running on this machine, and both would be slower; wait until it is done.")
+        yield Progress(0.0, 1.0, "waiting for another benchmark")
     try:
         _refuse(model.device, settings)
         with _threads(settings.threads):
@@ -132,15 +146,15 @@ def _measured(
     clock: Callable[[], float],
 ) -> Iterator[Progress[Benchmark]]:
     yield Progress(0.0, 1.0, "copying the network")
-    with model.lock:
-        module = copy.deepcopy(model.module)
-    inputs = _images(model, settings)
     times: list[float] = []
     peak = None
     try:
-        module = _converted(module, settings)
-        run: Callable[[torch.Tensor], object] = torch.compile(module) if settings.compiled else module
-        with _told(model, settings):
+        with _told(model, settings):  # copies and images take memory as well
+            with model.lock:
+                module = copy.deepcopy(model.module)
+            inputs = _images(model, settings)
+            module = _converted(module, settings)
+            run: Callable[[torch.Tensor], object] = torch.compile(module) if settings.compiled else module
             _refuse_if_too_large(model, module, inputs)
         for number in range(warm_up):
             text = "compiling, which cannot be interrupted" if settings.compiled and not number else "warming up"
@@ -216,14 +230,6 @@ def _refuse_if_too_large(model: Model, module: nn.Module, inputs: torch.Tensor) 
             f"{len(inputs)} images at once need {needed / 1e9:.1f} GB for {model.card.title}, and "
             f"{left / 1e9:.1f} GB are free; choose a smaller batch."
         )
-
-
-def synchronise(device: torch.device) -> None:
-    """Waits until the device has done what it was told; a CPU always has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 @contextmanager

@@ -119,27 +119,36 @@ def run(
         plan: what to measure.
         name: of a run in the store that goes on; a new one by default.
         load: gives the network for a slug and a device; by default the app's, without fetching weights.
+
+    Yields:
+        Progress over what is left, in expected seconds; another benchmark in this process is waited for.
+
+    Raises:
+        StoreBroken: a result cannot be kept; the run stays unfinished.
     """
     points, expected = plan.points, expected_seconds(plan)
     name = name or store.begin(plan.to_json())
     known = store.points(name)
-    total, done, skipped = sum(expected), 0.0, 0
-    for number, ((slug, settings), share) in enumerate(zip(points, expected, strict=True), start=1):
-        if (slug, settings) not in known:
-            title = f"{number} of {len(points)}: {catalogue.get(slug).title}, batch {settings.batch_size}"
-            yield Progress(done, total, f"{title}, {settings.words}")
-            try:
-                model = (load or loaded)(slug, plan.device)
-                for step in measuring(model, settings, seconds=plan.seconds):
-                    if step.result is not None:
-                        store.add(step.result, name)
-                    yield Progress(done + share * step.share, total, f"{title}, {settings.words}", step.result)
-                del model
-            except Cancelled:
-                raise
-            except ExplorerError as error:
-                skipped += 1
-                yield Progress(done + share, total, title, Skipped(slug, settings, str(error)))
+    left = [
+        (number, point, seconds)
+        for number, (point, seconds) in enumerate(zip(points, expected, strict=True), start=1)
+        if point not in known
+    ]
+    total, done = sum(seconds for *_, seconds in left), 0.0  # of what is left: what was done earlier sets no pace
+    for number, (slug, settings), share in left:
+        title = f"{number} of {len(points)}: {catalogue.get(slug).title}, batch {settings.batch_size}"
+        yield Progress(done, total, f"{title}, {settings.words}")
+        try:
+            model = (load or loaded)(slug, plan.device)
+            for step in measuring(model, settings, seconds=plan.seconds, wait=True):
+                if step.result is not None:
+                    store.add(step.result, name)
+                yield Progress(done + share * step.share, total, f"{title}, {settings.words}", step.result)
+            del model
+        except (Cancelled, store.StoreBroken):  # nothing is skipped for want of a place to keep it
+            raise
+        except ExplorerError as error:
+            yield Progress(done + share, total, title, Skipped(slug, settings, str(error)))
         done += share
     store.finish(name)
 

@@ -62,7 +62,7 @@ class Fingerprint:
         device: 'CPU', or the name of the graphics card.
         processor: model of the CPU.
         cores: logical ones that the process may use.
-        memory: of the machine, bytes; 0 where unknown.
+        memory: of the machine, bytes, to the GiB; 0 where unknown.
         system: operating system and its release.
         python: version.
         torch: version.
