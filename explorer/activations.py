@@ -94,12 +94,19 @@ def layers(model: Model) -> tuple[Layer, ...]:
         return _layers[model.module]
 
 
-_STEPS = ("add", "add_", "iadd", "cat", "mul", "mul_", "imul")  # between modules, where something new is computed
+_STEPS = frozenset(  # between modules, where something new is computed and not only moved
+    (
+        *("add", "sub", "mul", "div", "cat", "conv2d", "batch_norm", "layer_norm", "group_norm", "local_response_norm"),
+        *("relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh", "softplus"),
+        *("hardtanh", "hardsigmoid", "hardswish", "clamp", "interpolate", "max_pool2d", "avg_pool2d"),
+        *("adaptive_max_pool2d", "adaptive_avg_pool2d"),
+    )
+)
 _nodes: WeakKeyDictionary[nn.Module, tuple[Layer, ...]] = WeakKeyDictionary()
 
 
 def nodes(model: Model) -> tuple[Layer, ...]:
-    """The layers, and among them what is computed between modules: sums behind shortcuts, concatenations, gates.
+    """The layers, and among them what is computed between modules: sums, concatenations, gates, ReLUs as functions.
 
     Such a step is called as in the network's graph, 'layer1.0.add', and can be shown, but not listened to by a hook.
     """
@@ -125,15 +132,32 @@ def _with_steps(known: tuple[Layer, ...], traced: tuple[Node, ...]) -> tuple[Lay
         inside = [number for number, node in enumerate(traced) if f"{node.name}.".startswith(f"{path}.")]
         finished[layer.name] = max(inside, default=-1)
     merged = list(known)
+    shown = _shown(traced)
     for number, node in reversed(list(enumerate(traced))):
-        layout = _layout(node.shape) if node.operation in _STEPS and not node.module else None
-        if layout is not None:
+        layout = _layout(node.shape)
+        if node.name in shown and layout is not None:
             one = torch.empty(node.shape, device="meta")
             later = (at for at, layer in enumerate(merged) if finished.get(layer.name, -1) >= number)
             before = next(later, len(merged))
             merged.insert(before, Layer(node.name, node.operation, layout.shape(one), True, layout))
             finished[node.name] = number
     return tuple(merged)
+
+
+def _shown(traced: tuple[Node, ...]) -> set[str]:
+    """The steps that compute something for each place of the photo.
+
+    Not so a table that is made of parameters alone, windows cut out of maps, and attention's matrices, which are as
+    large as the softmax makes them.
+    """
+    reached, matrices = {graph.INPUT}, {node.shape for node in traced if node.operation.lower() == "softmax"}
+    shown = set()
+    for node in traced:
+        if reached.intersection(node.inputs):
+            reached.add(node.name)
+            if node.operation in _STEPS and not node.module and node.shape[0] == 1 and node.shape not in matrices:
+                shown.add(node.name)
+    return shown
 
 
 def _layout(shape: tuple[int, ...]) -> Layout | None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
-from explorer import activations, atlas, models, palettes
+from explorer import activations, atlas, catalogue, graph, models, palettes
 from explorer.activations import FeatureMaps
-from tests.toy import toy
+from explorer.preprocessing import Preprocessing
+from tests.conftest import wrapped
+from tests.toy import CARD, toy
 
 MAPS = FeatureMaps(
     "toy",
@@ -137,3 +142,86 @@ def test_steps_between_modules_are_shown_as_the_network_computed_them(lite0, pho
     # By hand: a block with a shortcut gives its branch plus what came in.
     by_hand = found["features.2.0"].values + found["features.2.1.block"].values
     assert (found["features.2.1.add"].values == by_hand).all()
+
+
+def on_meta(slug: str) -> models.Model:
+    """A network that takes no memory."""
+    card = catalogue.get(slug)
+    with torch.device("meta"):
+        module = card.build().eval()
+    weights = models.Weights("none", "random")
+    return models.Model(card, module, weights, torch.device("meta"), (), card.preprocessing, f"{slug}|nodes")
+
+
+# What may be left out: it moves numbers, or compares tokens, which is no map of the photo.
+MOVES = {
+    "flatten",
+    "reshape",
+    "view",
+    "permute",
+    "transpose",
+    "contiguous",
+    "chunk",
+    "unbind",
+    "getitem",
+    "pad",
+    "mean",
+}
+COMPARES = {"matmul", "Softmax", "mul"}
+
+
+@pytest.mark.parametrize(
+    ("slug", "more"),
+    [
+        ("inception_v3", set()),  # all its ReLUs and half of its poolings are functions
+        *((slug, set()) for slug in ("googlenet", "resnet18", "densenet121", "shufflenet_v2_x1_0", "convnext_tiny")),
+        *((slug, set()) for slug in ("efficientnet_b0", "swin_t", "unet")),
+        ("vit_b_32", COMPARES),
+        ("vit_l_32", {"MultiheadAttention"}),  # torchvision's, which answers with two things
+    ],
+)
+def test_every_node_of_the_graph_can_be_shown_but_those_that_only_move(slug, more):
+    model = on_meta(slug)
+    shown = {layer.name for layer in activations.nodes(model)}
+    left = {node.name: node for node in graph.of_model(model).nodes if not shown & {node.name, f"{node.name}#1"}}
+    assert {node.operation for node in left.values()} <= MOVES | more
+    # Heads of attention, of as many tokens as there are, are no maps.
+    assert not [layer.name for layer in activations.nodes(model) if layer.shape == (12, 50, 50)]
+
+
+def test_a_table_made_of_parameters_is_no_map():
+    model = on_meta("swin_v2_t")
+    steps = [layer.name for layer in activations.nodes(model) if layer not in activations.layers(model)]
+    assert "features.1.0.add" in steps
+    assert not [name for name in steps if ".attn." in name]  # 16 times a sigmoid of learnt positions, and the scores
+
+
+class Functional(nn.Module):
+    """One convolution; the rest is functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        x = F.relu(self.conv(x), inplace=True)
+        x = F.interpolate(F.avg_pool2d(F.max_pool2d(x, 2), 2), scale_factor=2)
+        return (x - x.sigmoid()).mean(dim=(2, 3))
+
+
+def test_steps_as_functions_by_hand(photos):
+    torch.manual_seed(0)
+    module = Functional()
+    model = wrapped(module, CARD, Preprocessing(resize=10, crop=10), classes=4)
+    steps = ["relu", "max_pool2d", "avg_pool2d", "interpolate", "sigmoid", "sub"]
+    assert [layer.name for layer in activations.nodes(model)] == ["conv", *steps]
+    found = activations.feature_maps(model, photos["coffee"], ["conv", *steps])
+    conv = found["conv"].values
+    assert conv.min() < 0  # the ReLU in place has not changed what was heard before it
+    relu = np.maximum(conv, 0)
+    pooled = relu.reshape(4, 4, 2, 4, 2).max(axis=(2, 4))
+    average = pooled.reshape(4, 2, 2, 2, 2).mean(axis=(2, 4))
+    large = average.repeat(2, axis=1).repeat(2, axis=2)
+    sigmoid = 1 / (1 + np.exp(-large))
+    for name, expected in zip(steps, (relu, pooled, average, large, sigmoid, large - sigmoid), strict=True):
+        np.testing.assert_allclose(found[name].values, expected, atol=1e-6)
