@@ -235,7 +235,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const watch = new ResizeObserver(layout);
   watch.observe(all.parentElement);
   all.dataset.channels = N; all.dataset.layer = header.layer;
-  return () => watch.disconnect();
+  return renewed(root, () => watch.disconnect());
 }
 """
 )

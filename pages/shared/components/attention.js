@@ -304,5 +304,5 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const watch = new ResizeObserver(chart);
   watch.observe(dots.parentElement);
   find('root').dataset.ready = header.id;
-  return () => watch.disconnect();
+  return renewed(root, () => watch.disconnect());
 }

@@ -624,5 +624,5 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   state.arrange = () => { arrange(); show(); };               // an observer of an earlier run must not lay out what it knew
   const watch = new ResizeObserver(() => { if (stage.clientWidth !== state.wide) state.arrange(); });
   watch.observe(stage);
-  return () => { clearInterval(timer); watch.disconnect(); document.removeEventListener('keydown', escape); };
+  return renewed(root, () => { clearInterval(timer); watch.disconnect(); document.removeEventListener('keydown', escape); });
 }

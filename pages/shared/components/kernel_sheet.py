@@ -110,7 +110,7 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const watch = new ResizeObserver(layout);
   watch.observe(scroll);
   all.dataset.kernels = N; all.dataset.columns = columns; all.dataset.picked = state.picked;
-  return () => watch.disconnect();
+  return renewed(root, () => watch.disconnect());
 }
 """
 )

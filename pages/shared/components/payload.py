@@ -28,7 +28,20 @@ def pack(header: Mapping[str, Any], **blobs: np.ndarray | bytes) -> bytes:
     return b"".join([np.uint32(len(text)).tobytes(), text, *parts])
 
 
-UNPACK = """
+RENEWED = """
+const releases = new WeakMap();
+// Streamlit calls what a component returns only when it leaves the page: a run lets go itself of what the last one held.
+function renewed(root, release) {
+  releases.get(root)?.();
+  releases.set(root, release);
+  return release;
+}
+"""
+"""JavaScript for a component that watches or holds something: what it returns at its end, and calls at its next run."""
+
+UNPACK = (
+    RENEWED
+    + """
 const ARRAYS = {Uint8Array, Uint32Array, Float32Array, Int32Array};
 function unpack(data) {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
@@ -55,4 +68,5 @@ function short(value) {
   return text.replace('-', '\\u2212').replace('e+', 'e');
 }
 """
+)
 """JavaScript that every component which takes a payload puts before its own code."""

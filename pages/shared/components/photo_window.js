@@ -372,5 +372,5 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const watch = new ResizeObserver(() => { fit(); mark(); });
   watch.observe(find('pictures'));
   root.querySelector('.root').dataset.ready = header.id;
-  return () => watch.disconnect();
+  return renewed(root, () => watch.disconnect());
 }

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.shared.components.payload import RENEWED
+
 # Streamlit stacks columns below 640 pixels.
 _JS = r"""
-export default function ({data, setStateValue}) {
+export default function ({data, parentElement: root, setStateValue}) {
   const phone = window.matchMedia('(max-width: 640px)');
   const tell = () => { if (phone.matches !== data.narrow) setStateValue('narrow', phone.matches); };
   phone.addEventListener('change', tell);
   tell();
-  return () => phone.removeEventListener('change', tell);
+  return renewed(root, () => phone.removeEventListener('change', tell));
 }
 """
 
-_component = st.components.v2.component("room", html="<span hidden>\n</span>", js=_JS)
+_component = st.components.v2.component("room", html="<span hidden>\n</span>", js=RENEWED + _JS)
 
 
 def narrow(key: str) -> bool:

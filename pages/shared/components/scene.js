@@ -137,5 +137,6 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   };
   rest();
   svg.dataset.ready = header.id;
-  return () => { watch.disconnect(); clearTimeout(state.timer); URL.revokeObjectURL(address); };
+  const release = renewed(root, () => { watch.disconnect(); URL.revokeObjectURL(address); });
+  return () => { clearTimeout(state.timer); release(); };    // a key still counts after a rerun
 }

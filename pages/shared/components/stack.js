@@ -464,11 +464,10 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   state.drawnFor = (state.drawnFor || 0) + 1;                    // another geometry: the cells are drawn anew
   table();
   if (measure()) draw();
-  state.watch?.disconnect();
-  const watch = state.watch = new ResizeObserver(() => {
+  const watch = new ResizeObserver(() => {
     if (cone.parentElement.clientWidth !== wide || photo.clientWidth !== state.photoWide) { state.photoWide = photo.clientWidth; measure(); conePlain = null; draw(); }
   });
   watch.observe(cone.parentElement); watch.observe(photo.parentElement);
   Object.assign(cone.dataset, {ready: header.answered, fields: levels.slice(1).map((v) => v.field).join(' '), pixels});
-  return () => watch.disconnect();
+  return renewed(root, () => watch.disconnect());
 }

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared.components.payload import RENEWED
+
 _HTML = """<div class="root"><svg role="group" aria-label="The network drawn as a U"></svg></div>"""
 _CSS = """
 :host { display: block; font-family: var(--st-font); color: var(--st-text-color); }
@@ -111,11 +113,11 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   const watch = new ResizeObserver(layout);
   watch.observe(frame);
   frame.dataset.ready = data.id;
-  return () => watch.disconnect();
+  return renewed(root, () => watch.disconnect());
 }
 """
 
-_component = st.components.v2.component("ushape", html=_HTML, css=_CSS, js=_JS)
+_component = st.components.v2.component("ushape", html=_HTML, css=_CSS, js=RENEWED + _JS)
 
 
 def ushape(data: dict[str, Any], key: str, on_toggle: Callable[[], None], on_stage: Callable[[], None]) -> Any:
