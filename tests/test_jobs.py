@@ -117,6 +117,81 @@ def test_the_queue_has_an_end_and_says_so():
     assert all(job.state == "done" for job in queue)
 
 
+def test_a_full_queue_stops_the_job_that_has_rested_longest_and_no_other():
+    first, second = Work(9), Work(9)
+    one, two = jobs.submit(first, "one"), jobs.submit(second, "two")
+    first.reached()
+    one.pause()
+    first.let(1)
+    second.reached()
+    two.pause()
+    second.let(1)
+    until(two, "paused")
+    one.resume()  # and rests again, after the other
+    first.reached()
+    one.pause()
+    first.let(1)
+    until(one, "paused")
+    works = [Work(1) for _ in range(jobs.MOST - 1)]
+    queue = [jobs.submit(work, f"behind {number}") for number, work in enumerate(works)]
+    assert two.wait(PATIENCE)
+    assert (two.state, two.results, second.cleaned, one.state) == ("stopped", (10,), True, "paused")
+    one.resume()
+    assert one.resting_since is None
+    with pytest.raises(jobs.QueueFull):
+        jobs.submit(Work(1), "one too many")
+    one.stop()
+    for work in works:
+        work.let(1)
+    assert all(job.wait(PATIENCE) for job in (one, *queue))
+    assert {job.state for job in queue} == {"done"}
+
+
+def test_a_job_is_what_it_will_be_before_the_next_one_works(monkeypatch):
+    left, leave = [], jobs.Turns.leave
+
+    def leaving(turns, job):
+        left.append((job.key, job.state))
+        leave(turns, job)
+
+    monkeypatch.setattr(jobs.Turns, "leave", leaving)
+    work = Work(2)
+    job = jobs.submit(work, "first")
+    work.reached()
+    job.pause()
+    work.let(1)
+    until(job, "paused")
+    job.resume()
+    work.let(1)
+    assert job.wait(PATIENCE)
+    last = Work(1)
+    last.let(1)
+    assert jobs.submit(last, "last").wait(PATIENCE)  # whose turn comes when the first has left
+    assert left[:2] == [("first", "paused"), ("first", "done")]
+
+
+def test_a_pause_before_the_first_step_is_no_part_of_its_pace():
+    now, work, blocker = [100.0], Work(10), Work(1)
+    first = jobs.submit(blocker, "first")
+    job = jobs.submit(work, "early", clock=lambda: now[0])
+    job.pause()
+    blocker.let(1)
+    assert first.wait(PATIENCE)
+    until(job, "paused")
+    now[0] += 1000
+    job.resume()
+    work.reached()
+    work.let(1)
+    work.reached()
+    now[0] += 6
+    work.let(1)
+    work.reached()
+    assert job.seconds_left == pytest.approx(6 * 8)
+    job.stop()
+    work.let(1)
+    assert job.wait(PATIENCE)
+
+
 def test_stop_ends_between_two_steps_cleans_up_and_keeps_what_is_finished():
     work = Work(9)
     job = jobs.submit(work, "stop")

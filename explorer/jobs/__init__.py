@@ -4,7 +4,8 @@ The contract. A job is a generator function without arguments whose generator yi
 second where it can: only between two steps a job can be stopped or paused. It runs from beginning to end in a thread
 of its own, so locks, ``torch.inference_mode()`` and the like may be held across a yield; they are held through a pause
 as well, so what others wait for should not be. `Job.stop` closes the generator: its ``finally`` clauses run, and what
-it has put somewhere safe stays. A job that is paused gives its turn to the next one.
+it has put somewhere safe stays. A job that is paused gives its turn to the next one. Where the queue is full, the one
+that has rested longest is stopped for a new one, since whoever paused it may never come back.
 
     job = jobs.submit(lambda: work(plan), key="benchmark")
     job.state, job.progress, job.seconds_left, job.results     # from any thread, at any time
@@ -59,14 +60,14 @@ def submit(
         clock: seconds; the pace is measured by it.
 
     Raises:
-        QueueFull: too many are waiting.
+        QueueFull: too many are waiting, and none of them rests.
     """
     with _guard:
         before = _jobs.get(key)
         if before is not None and not before.finished:
             return before
-        if sum(not job.finished for job in _jobs.values()) >= MOST:
-            raise QueueFull(f"{MOST} jobs are waiting on this machine, and more it does not promise; try again later.")
+        if sum(not job.finished and not job.stopping for job in _jobs.values()) >= MOST:
+            _make_room()
         _jobs.pop(key, None)
         job = Job(factory, key, title or key, _turns, clock)
         _jobs[key] = job
@@ -75,6 +76,13 @@ def submit(
         _turns.enter(job)
     threading.Thread(target=job.run, name=f"job {key}", daemon=True).start()
     return job
+
+
+def _make_room() -> None:
+    resting = [(since, job) for job in _jobs.values() if (since := job.resting_since) is not None]
+    if not resting:
+        raise QueueFull(f"{MOST} jobs are waiting on this machine, and more it does not promise; try again later.")
+    min(resting, key=lambda each: each[0])[1].stop()
 
 
 def find(key: str) -> Job[Any] | None:

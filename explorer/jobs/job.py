@@ -38,6 +38,7 @@ class Job(Generic[T]):
         self._error = ""
         self._began: tuple[float, float] | None = None  # the clock and `done` when the pace was first known
         self._rested = 0.0  # seconds paused or waiting since then
+        self._resting: float | None = None  # the clock when the pause began
 
     @property
     def state(self) -> State:
@@ -48,6 +49,11 @@ class Job(Generic[T]):
     def finished(self) -> bool:
         """Whether nothing more will come of it."""
         return self._state in ("done", "failed", "stopped")
+
+    @property
+    def resting_since(self) -> float | None:
+        """The clock when it began to rest; None unless it is paused and was not told to go on."""
+        return self._resting if self._state == "paused" and self._asked == "pause" else None
 
     @property
     def stopping(self) -> bool:
@@ -123,18 +129,18 @@ class Job(Generic[T]):
     def run(self) -> None:
         """Does the work; `submit` calls it in the job's thread."""
         state: State = "failed"
-        try:
-            with self._turns.held(self, self._ended):
+        with self._turns.held(self, self._ended):
+            try:
                 state = self._work()
-        except Cancelled:
-            state = "stopped"
-        except ExplorerError as error:
-            self._error = str(error)
-        except Exception:  # the last resort: nobody is there to see a traceback
-            _LOG.exception("the job %r failed", self.key)
-            self._error = f"“{self.title}” failed, and the server's log says why; what was finished before is kept."
-        finally:
-            self._enter(state)
+            except Cancelled:
+                state = "stopped"
+            except ExplorerError as error:
+                self._error = str(error)
+            except Exception:  # the last resort: nobody is there to see a traceback
+                _LOG.exception("the job %r failed", self.key)
+                self._error = f"“{self.title}” failed, and the server's log says why; what was finished before is kept."
+            finally:
+                self._enter(state)  # while it still has its turn: once the next one works, this one has ended
 
     def _work(self) -> State:
         if self._ended():
@@ -159,18 +165,21 @@ class Job(Generic[T]):
         with self._changed:
             self._latest, self._at = step, self._clock()
             if self._began is None:
-                self._began = (self._at, step.done)
+                self._began, self._rested = (self._at, step.done), 0.0
             if step.result is not None:
                 self._results.append(step.result)
             self._changed.notify_all()
 
     def _rest(self) -> None:
-        start = self._clock()
-        with self._turns.given_away(self, self._ended):
-            self._enter("paused")
-            with self._changed:
-                self._changed.wait_for(lambda: self._asked != "pause")
-            self._enter("waiting")
+        start = self._resting = self._clock()
+        self._enter("paused")
+        self._turns.leave(self)
+        with self._changed:
+            self._changed.wait_for(lambda: self._asked != "pause")
+        self._turns.enter(self)
+        self._enter("waiting")
+        self._turns.wait(self, self._ended)
+        self._resting = None
         self._rested += self._clock() - start
 
     def _ended(self) -> bool:

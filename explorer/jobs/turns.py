@@ -34,26 +34,18 @@ class Turns:
     def held(self, job: object, ended: Callable[[], bool]) -> Iterator[None]:
         """Waits for the turn of a job that has entered; it leaves the queue at the end."""
         try:
-            self._await(job, ended)
+            self.wait(job, ended)
             yield
         finally:
-            self._leave(job)
+            self.leave(job)
 
-    @contextmanager
-    def given_away(self, job: object, ended: Callable[[], bool]) -> Iterator[None]:
-        """Lets others work; afterwards waits for the next turn."""
-        self._leave(job)
-        try:
-            yield
-        finally:
-            self.enter(job)
-            self._await(job, ended)
-
-    def _await(self, job: object, ended: Callable[[], bool]) -> None:
+    def wait(self, job: object, ended: Callable[[], bool]) -> None:
+        """Waits for the turn of a job that has entered, or until it has ended."""
         with self._moved:
             self._moved.wait_for(lambda: ended() or self._queue[0] is job)
 
-    def _leave(self, job: object) -> None:
+    def leave(self, job: object) -> None:
+        """Takes a job out, and lets the next one work."""
         with self._moved:
             if job in self._queue:
                 self._queue.remove(job)
