@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pickle
+import re
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -21,8 +24,9 @@ from torchvision.datasets import ImageFolder
 
 from explorer import answers, evaluate, images, models, predict
 from explorer.errors import Cancelled
-from explorer.evaluate import InvalidPlan, Plan, asking, folder
+from explorer.evaluate import InvalidPlan, Plan, asking, cluster, folder
 from explorer.evaluate.__main__ import main
+from explorer.evaluate.plan import identity
 from explorer.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parents[1]
@@ -123,23 +127,50 @@ def test_a_run_stopped_at_any_batch_goes_on_to_the_same_bytes(plan, unbroken):
     assert (again.before, again.files) == (summary.files, summary.files)
 
 
+KILLED = """
+import sys, time
+from explorer import evaluate
+from explorer.evaluate import __main__ as command
+
+def progress(done, total):
+    if done > 4:
+        print("in the middle of the second shard", flush=True)
+        time.sleep(600)
+
+evaluate.run(command._plan(sys.argv[1:]), progress=progress)
+"""
+
+
 def test_a_killed_process_goes_on_to_the_same_bytes(plan, unbroken):
-    command = [sys.executable, "-m", "explorer.evaluate", "--images", str(plan.images), "--models", ",".join(NETWORKS)]
+    command = ["--images", str(plan.images), "--models", ",".join(NETWORKS)]
     command += ["--out", str(plan.out), "--device", "cpu", "--batch-size", "2", "--shard", "4", "--workers", "1"]
     environment = {**os.environ, "CNN_EXPLORER_THREADS": str(torch.get_num_threads())}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
-        while not list(plan.parts.glob("part-*.parquet")) and process.poll() is None:
-            time.sleep(0.005)  # until there is something to lose
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"in the middle of the second shard\n"
         process.kill()
-    assert process.returncode != 0, "it was done before it could be killed"
+    assert process.returncode == -signal.SIGKILL
+    assert not plan.out.exists()
     summary = evaluate.run(plan)
-    assert summary.before >= 4
+    assert summary.before == 4
     assert plan.out.read_bytes() == unbroken.read_bytes()
 
 
 def test_workers_read_the_same_in_the_same_order(plan, unbroken):
     evaluate.run(replace(plan, workers=2))
     assert plan.out.read_bytes() == unbroken.read_bytes()
+
+
+def test_a_hit_is_any_class_of_the_folder_and_each_folder_is_asked_about_once(monkeypatch):
+    asked, isin = [], np.isin
+    monkeypatch.setattr(np, "isin", lambda values, targets: (asked.append(targets), isin(values, targets))[1])
+    sure = np.eye(6)[[[0, 1], [1, 2], [4, 4], [5, 0]]] + np.eye(6)[[[2, 3], [0, 0], [5, 0], [0, 1]]] / 2
+    found = answers.collect("abcd", "xyxz", "MN", "012345", sure).with_targets([(0, 1), (2,), (), (0, 1)])
+    assert found.hits(1).tolist() == [[True, True], [False, True], [False, False], [False, True]]
+    assert found.hits(2).tolist() == [[True, True], [False, True], [False, False], [True, True]]
+    assert sorted(asked) == [(0, 1), (0, 1), (2,), (2,)]
 
 
 def test_what_changed_is_noticed_and_fresh_begins_again(plan, unbroken, tmp_path):
@@ -257,6 +288,27 @@ def test_batches_are_the_same_however_many_workers_share_them(plan, tmp_path):
     ]
 
 
+def test_a_shard_or_a_folder_without_a_picture_that_can_be_read_is_a_result_like_any_other(tmp_path, photos):
+    root = tmp_path / "root"
+    root.mkdir()
+    for place in range(3):
+        photos["coffee"].crop((place, 0, 150, 160)).save(root / f"{place}.png")
+    for name in ("a.png", "b.png"):
+        (root / name).touch()
+    plan = Plan(root, NETWORKS, tmp_path / "out.parquet", device="cpu", batch_size=3, shard=3, workers=0)
+    evaluate.run(plan)  # the second shard is a and b alone
+    found = evaluate.read(plan.out)
+    assert found.answers.files == ("0.png", "1.png", "2.png")
+    assert found.answers.top.shape == (3, 2, 5)
+    assert [file for file, _ in found.refused] == ["a.png", "b.png"]
+    for place in range(3):
+        (root / f"{place}.png").unlink()
+    evaluate.run(replace(plan, fresh=True))
+    found, counts = evaluate.read(plan.out), evaluate.tally(plan.out)
+    assert (found.answers.files, found.answers.top.shape, len(found.refused)) == ((), (0, 2, 5), 2)
+    assert (counts.files, counts.refused, counts.labelled, counts.unanimous) == (2, 2, 0, 0)
+
+
 def test_the_command_reports_and_its_errors_are_sentences(plan, capsys):
     given = ["--images", str(plan.images), "--models", "efficientnet_lite0", "--out", str(plan.out), "--workers", "0"]
     assert main([*given, "--limit", "7", "--device", "cpu"]) == 0
@@ -269,7 +321,7 @@ def test_the_command_reports_and_its_errors_are_sentences(plan, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "columns", "version", "names"])
+@pytest.mark.parametrize("damage", ["text", "cut", "columns", "version", "names", "top", "device", "targets", "empty"])
 def test_what_is_no_result_is_refused_in_one_sentence(unbroken, tmp_path, damage):
     path = tmp_path / "bad.parquet"
     table = pq.read_table(unbroken)
@@ -279,10 +331,16 @@ def test_what_is_no_result_is_refused_in_one_sentence(unbroken, tmp_path, damage
         path.write_bytes(unbroken.read_bytes()[:-200])
     elif damage == "columns":
         pq.write_table(table.drop_columns(["divergence"]), path)
+    elif damage == "targets":
+        place = table.schema.get_field_index("targets")
+        pq.write_table(table.set_column(place, "targets", pa.nulls(len(table), table["targets"].type)), path)
+    elif damage == "empty":
+        pq.ParquetWriter(path, table.schema).close()
     else:
         key = b"cnn_explorer.evaluation"
         settings = json.loads(table.schema.metadata[key])
-        settings.update({"format": 99} if damage == "version" else {"class_names": ["one"]})
+        other = {"version": {"format": 99}, "names": {"class_names": ["one"]}, "top": {"top": 3}}
+        settings.update(other.get(damage, {damage: None}))
         pq.write_table(table.replace_schema_metadata({key: json.dumps(settings)}), path)
     with pytest.raises(InvalidPlan) as caught:
         evaluate.read(path)
@@ -297,24 +355,44 @@ def test_without_a_label_or_a_second_network_it_still_works(plan):
     assert found.divergence.tolist() == [0.0] * CROPS
 
 
-def test_ray_writes_the_same_bytes_and_skips_the_same_files(plan, unbroken):
-    """In a process of its own: Ray leaves threads, signal handlers and warnings behind."""
-    with tempfile.TemporaryDirectory(prefix="r") as short:  # pytest's own paths are too long for Ray's sockets
-        code = f"""
-import logging
+RAY = """
+import logging, sys
+from dataclasses import replace
 from pathlib import Path
-import ray
-from explorer.evaluate import Plan, run
+from explorer.errors import Cancelled, ExplorerError
+from explorer.evaluate import Plan, run, running
 
-ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False,
-         logging_level=logging.ERROR, _temp_dir={short!r})
-run(Plan(Path({str(plan.images)!r}), {NETWORKS!r}, Path({str(plan.out)!r}), device="cpu", batch_size=2, shard=4,
-         ray="local"))
+images, networks, out, first = sys.argv[1:]
+plan = Plan(Path(images), tuple(networks.split(",")), Path(out), device="cpu", batch_size=2, shard=4, ray="local")
+try:
+    run(plan, stopped=lambda: bool(list(plan.parts.glob("part-*"))))
+except Cancelled:
+    print("told", run(plan).before)
+import ray
+print("told", len(ray.nodes()))
+ray.shutdown()
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+running.identity = lambda model: "what no node has"
+try:
+    run(replace(plan, out=Path(first), models=plan.models[:1], limit=2))
+except ExplorerError as error:  # so whoever has the one core left enough of it to those who read
+    print("told", error)
 ray.shutdown()
 """
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_ray_goes_on_to_the_same_bytes_skips_the_same_files_and_takes_no_other_weights(plan, unbroken, tmp_path):
+    """In a process of its own: Ray leaves threads, signal handlers and warnings behind."""
+    command = [sys.executable, "-c", RAY, plan.images, ",".join(NETWORKS), plan.out, tmp_path / "first.parquet"]
+    with tempfile.TemporaryDirectory(prefix="r") as short:  # pytest's own paths are too long for Ray's sockets
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_TMPDIR": short}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    told = [line.removeprefix("told ") for line in done.stdout.splitlines() if line.startswith("told ")]
+    before, nodes, refused = told  # between them Ray says something now and then
+    assert int(before) >= 2
+    assert nodes == "1"
+    assert refused.startswith("A node of the cluster loads EfficientNet-Lite0 with other weights (")
     mine, theirs = pq.read_table(unbroken), pq.read_table(plan.out)
     assert mine.schema.equals(theirs.schema, check_metadata=True)
     if torch.get_num_threads() == 1:
@@ -328,6 +406,53 @@ ray.shutdown()
             )
         else:
             assert mine[name].equals(theirs[name]), name
+
+
+class Nodes:
+    """What Ray tells of a cluster."""
+
+    def __init__(self, *nodes: dict[str, float]) -> None:
+        self._nodes = nodes
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": each} for each in self._nodes]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "device"),
+    [(({"CPU": 1.0},), "cpu"), (({"CPU": 1.0}, {"CPU": 8.0}), "cpu"), (({"CPU": 2.0},), "cpu"), (({},), "cpu")],
+)
+def test_beside_every_actor_there_is_room_to_read(nodes, device):
+    places, threads, own = cluster._places(Nodes(*nodes), device)
+    assert places == len(nodes)
+    assert threads >= 1
+    assert all(own + 1 <= node["CPU"] for node in nodes if node)
+
+
+def test_a_cluster_with_graphics_cards_is_asked_from_a_machine_without_one(plan, unbroken, monkeypatch):
+    """All of it but Ray itself: who answers here is this machine's own processor."""
+    from explorer.evaluate import plain
+
+    loaded = asking.load(NETWORKS, "auto", "cpu")
+    monkeypatch.setattr(cluster, "start", lambda address, device: "cuda")
+    monkeypatch.setattr(cluster, "answers", lambda plan, work, identities: plain.answers(work, loaded, 0))
+    evaluate.run(replace(plan, device="auto", ray="far:6379"))
+    found, theirs = evaluate.read(plan.out), evaluate.read(unbroken)
+    assert (found.device, theirs.device) == ("cuda", "cpu")
+    np.testing.assert_array_equal(found.answers.top, theirs.answers.top)
+
+
+def test_an_actor_that_loads_other_weights_or_none_says_so_and_answers_nothing(monkeypatch):
+    monkeypatch.setenv("CNN_EXPLORER_THREADS", str(torch.get_num_threads()))
+    row = {"batch": [b"not even looked at"]}
+    mine = (identity(models.load("efficientnet_lite0", device="cpu")),)
+    for weights, device, words in (
+        ("random", "cpu", r"loads EfficientNet-Lite0 with other weights \(random \(seed 0\)\)"),
+        ("auto", "cuda:99", "cannot answer: This machine has no device 'cuda:99'"),
+    ):
+        actor = cluster._Asking(("efficientnet_lite0",), mine, weights, device, torch.get_num_threads())
+        (answered,) = actor(row)["answered"]
+        assert re.search(words, pickle.loads(answered))
 
 
 def test_without_ray_one_sentence_names_the_remedy(plan, monkeypatch):

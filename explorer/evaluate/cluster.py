@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _ROOT = Path(__file__).resolve().parents[2]
+_READING = 0.99  # of a core: were it the same as an actor's, Ray would let the actors read, one after the other
 _MOST_BLOCKS = 10_000  # tasks that a run is cut into; each costs the driver a few kilobytes
 
 
 class ClusterUnavailable(ExplorerError):
-    """Ray is not installed, or its cluster does not answer."""
+    """Ray is not installed, or its cluster does not answer, or not with these networks."""
 
 
 def start(address: str, device: str) -> str:
@@ -52,10 +53,18 @@ def start(address: str, device: str) -> str:
     return "cuda" if resources().get("GPU", 0) >= 1 else "cpu"
 
 
-def answers(plan: Plan, work: Work) -> Generator[Answered, None, None]:
+def answers(plan: Plan, work: Work, identities: tuple[str, ...]) -> Generator[Answered, None, None]:
     """What the networks say of each batch, in whatever order the batches are done.
 
     All nodes must see the folder and the parts under the same paths, and have this program installed.
+
+    Args:
+        plan: the evaluation.
+        work: what is to be read.
+        identities: of the networks as this machine has them.
+
+    Raises:
+        ClusterUnavailable: a node cannot load the networks, or loads others than this machine.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
@@ -64,31 +73,36 @@ def answers(plan: Plan, work: Work) -> Generator[Answered, None, None]:
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every plan; our own line tells of progress
     device = start(plan.ray, plan.device)
-    places, cores = _places(ray, device)
+    places, cores, own = _places(ray, device)
     # A block is a few batches: small enough that the networks begin at once.
     blocks = min(work.count, _MOST_BLOCKS)
-    # Nearly a core: were it the same as an actor's, Ray would let the actors read as well, one after the other.
-    read = ray.data.range(work.count, override_num_blocks=blocks).map(_Reading(work), num_cpus=0.99)
-    options: dict[str, Any] = {"num_gpus": 1} if device.startswith("cuda") else {"num_cpus": cores}
+    read = ray.data.range(work.count, override_num_blocks=blocks).map(_Reading(work), num_cpus=_READING)
+    options: dict[str, Any] = {"num_gpus": 1} if device.startswith("cuda") else {"num_cpus": own}
     asked = read.map_batches(
         _Asking,
-        fn_constructor_args=(plan.models, plan.weights, device, cores),
+        fn_constructor_args=(plan.models, identities, plan.weights, device, cores),
         batch_size=1,
         compute=ActorPoolStrategy(size=places),
         **options,
     )
     for row in asked.iter_rows():
-        yield pickle.loads(row["answered"])  # noqa: S301  what our own actors made
+        found = pickle.loads(row["answered"])  # noqa: S301  what our own actors made
+        if isinstance(found, str):
+            raise ClusterUnavailable(found)
+        yield found
 
 
-def _places(ray: Any, device: str) -> tuple[int, int]:
-    """How many actors hold the networks, and with how many cores each."""
+def _places(ray: Any, device: str) -> tuple[int, int, float]:
+    """How many actors hold the networks, with how many threads each, and how many cores are kept for each."""
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if device.startswith("cuda"):
-        return max(1, int(sum(each.get("GPU", 0) for each in resources))), 1
+        return max(1, int(sum(each.get("GPU", 0) for each in resources))), 1, 0.0
     cores = [int(each["CPU"]) for each in resources if each.get("CPU", 0) >= 1]
     # One to a node, with half of its cores: the other half reads pictures.
-    return max(1, len(cores)), max(1, min(cores, default=2) // 2)
+    least = min(cores, default=2)
+    share = max(1, least // 2)
+    # A node's only core must not be the actor's: nobody could read for it, and it would wait for ever.
+    return max(1, len(cores)), share, float(share) if least > 1 else 0.0
 
 
 class _Reading:
@@ -102,14 +116,34 @@ class _Reading:
 
 
 class _Asking:
-    """An actor that holds the networks."""
+    """An actor that holds the networks, the same ones as the machine that asks; else its answer is why it cannot.
 
-    def __init__(self, models: tuple[str, ...], weights: str, device: str, cores: int) -> None:
+    An error that an actor raises comes back wrapped up in Ray's own, or makes Ray try for ever.
+    """
+
+    def __init__(
+        self, models: tuple[str, ...], identities: tuple[str, ...], weights: str, device: str, cores: int
+    ) -> None:
         os.environ["CNN_EXPLORER_THREADS"] = str(cores)
         from explorer.evaluate.asking import load
+        from explorer.evaluate.plan import identity
 
-        self.networks = load(models, weights, device)
+        self.refusal = ""
+        try:
+            self.networks = load(models, weights, device)
+        except ExplorerError as error:
+            self.refusal = f"A node of the cluster cannot answer: {error}"
+            return
+        for model, wanted in zip(self.networks.models, identities, strict=True):
+            if identity(model) != wanted:  # 'auto' is random weights where the file is missing
+                self.refusal = (
+                    f"A node of the cluster loads {model.card.title} with other weights ({model.weights.name}) than "
+                    "this machine; put the same weight files on all nodes, or name --weights that all of them have."
+                )
+                return
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        if self.refusal:
+            return {"answered": [pickle.dumps(self.refusal) for _ in rows["batch"]]}
         found = [pickle.dumps(self.networks.answer(pickle.loads(row))) for row in rows["batch"]]  # noqa: S301
         return {"answered": found}

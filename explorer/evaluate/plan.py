@@ -91,7 +91,12 @@ class Plan:
             raise InvalidPlan(f"{self.out} cannot be written; give a file in a folder that exists.")
 
 
-def settings(plan: Plan, models: tuple[Model, ...], listing: str, files: int) -> dict[str, Any]:
+def identity(model: Model) -> str:
+    """The network with its weights, whatever device it is on: equal identities give equal answers."""
+    return model.key.rsplit("|", 1)[0]
+
+
+def settings(plan: Plan, models: tuple[Model, ...], listing: str, files: int, device: str) -> dict[str, Any]:
     """All that the result depends on, as JSON takes it: equal settings give equal results.
 
     Args:
@@ -99,6 +104,7 @@ def settings(plan: Plan, models: tuple[Model, ...], listing: str, files: int) ->
         models: its networks.
         listing: SHA-256 of the names, sizes and times of all pictures.
         files: how many.
+        device: kind of device that answers: 'cpu', 'cuda' or 'mps'.
     """
     import torch
 
@@ -110,7 +116,7 @@ def settings(plan: Plan, models: tuple[Model, ...], listing: str, files: int) ->
                 "title": model.card.title,
                 "weights": model.weights.name,
                 "trained": model.weights.trained,
-                "identity": model.key.rsplit("|", 1)[0],
+                "identity": identity(model),
                 "recipe": repr(model.preprocessing),
             }
             for model in models
@@ -122,7 +128,7 @@ def settings(plan: Plan, models: tuple[Model, ...], listing: str, files: int) ->
         "batch_size": plan.batch_size,
         "shard": plan.shard,
         "top": min(TOP, len(models[0].classes)),
-        "device": models[0].device.type,
+        "device": device,
         "torch": torch.__version__,
     }
 

@@ -119,12 +119,14 @@ def _settings(source: Path | BinaryIO) -> dict[str, Any]:
         found = json.loads(metadata[METADATA])
         slugs = [network["slug"] for network in found["networks"]]
         known = isinstance(found["class_names"], list) and all(isinstance(name, str) for name in found["class_names"])
-        titles = all(isinstance(network["title"], str) for network in found["networks"])
+        told = [network[name] for network in found["networks"] for name in ("slug", "title", "weights")]
+        words = all(isinstance(each, str) for each in (*told, found["device"]))
+        some = isinstance(found["top"], int) and found["top"] >= 1
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise nothing from error
     if found.get("format") != FORMAT:
         raise InvalidPlan("This result comes from another version of this program; evaluate again.")
-    if not (slugs and known and titles and all(isinstance(slug, str) for slug in slugs)):
+    if not (slugs and known and words and some):
         raise nothing
     return dict(found)
 
@@ -145,23 +147,25 @@ def _groups(source: Path | BinaryIO, most: int | None = _MOST_ROWS) -> Iterator[
                     f"This result has {file.metadata.num_rows:,} rows, and at most {most:,} can be shown; "
                     "evaluate with --limit."
                 )
+            if not file.num_row_groups:
+                raise ValueError("no rows")
             for group in range(file.num_row_groups):
-                yield _group(file.read_row_group(group), slugs, titles, classes)
-    except (OSError, ValueError, pa.ArrowException) as error:
+                yield _group(file.read_row_group(group), slugs, titles, classes, settings["top"])
+    except (OSError, TypeError, ValueError, pa.ArrowException) as error:
         raise InvalidPlan("This result is damaged or cut short; evaluate again.") from error
 
 
 def _group(
-    table: pa.Table, slugs: list[str], titles: tuple[str, ...], classes: tuple[str, ...]
+    table: pa.Table, slugs: list[str], titles: tuple[str, ...], classes: tuple[str, ...], most: int
 ) -> tuple[Answers, list[tuple[str, str]]]:
     good = table.filter(table.column("error").is_null())
     bad = table.filter(table.column("error").is_valid())
     files, count = good.column("file").to_pylist(), good.num_rows
 
     def rows(place: int) -> np.ndarray:
-        """Lists of equal length, side by side: (N, M, K)."""
+        """Lists of equal length, side by side: (N, M, K), also where no picture of the group could be read."""
         found = [good.column(columns(slug)[place]).combine_chunks().flatten().to_numpy() for slug in slugs]
-        return np.stack([each.reshape(count, -1) if count else each.reshape(0, 1) for each in found], axis=1)
+        return np.stack([each.reshape(count, most) for each in found], axis=1)
 
     top = rows(0)
     if top.size and not (top.min() >= 0 and top.max() < len(classes)):

@@ -17,7 +17,7 @@ from explorer.evaluate import folder, table
 from explorer.evaluate.asking import Answered, Networks, load
 from explorer.evaluate.batches import Work
 from explorer.evaluate.folder import Listing
-from explorer.evaluate.plan import InvalidPlan, Plan, compare, default_workers, settings
+from explorer.evaluate.plan import InvalidPlan, Plan, compare, default_workers, identity, settings
 
 Progress = Callable[[int, int], None]
 Stopped = Callable[[], bool]
@@ -59,14 +59,17 @@ def run(plan: Plan, *, progress: Progress | None = None, stopped: Stopped | None
         ExplorerError: a network cannot be loaded.
     """
     plan.check()
-    networks = load(plan.models, plan.weights, _device(plan))
+    device = _device(plan)
+    # On a cluster its nodes answer, perhaps on devices that this machine lacks: here is only looked what they load.
+    networks = load(plan.models, plan.weights, "cpu" if plan.ray else device)
     if plan.fresh:
         if table.settings(plan.out) is not None:  # whatever else lies there is not ours to throw away
             plan.out.unlink()
         shutil.rmtree(plan.parts, ignore_errors=True)
     plan.parts.mkdir(exist_ok=True)
     listing = _listed(plan)
-    wanted = settings(plan, networks.models, listing.digest, listing.files)
+    kind = device.partition(":")[0] if plan.ray else networks.models[0].device.type
+    wanted = settings(plan, networks.models, listing.digest, listing.files, kind)
     notes = tuple(_note(model.card.title, model.weights.note) for model in networks.models if not model.weights.trained)
     if _finished(plan, wanted):
         return Summary(plan.out, listing.files, listing.files, listing.others, 0.0, notes)
@@ -94,7 +97,7 @@ def run(plan: Plan, *, progress: Progress | None = None, stopped: Stopped | None
 
 
 def _device(plan: Plan) -> str:
-    """Where the networks run; on a cluster its nodes have them, and here is only looked what they are."""
+    """Where the networks answer: on this machine, or on the cluster's nodes."""
     if not plan.ray:
         return plan.device
     from explorer.evaluate import cluster
@@ -175,7 +178,7 @@ def _answers(plan: Plan, work: Work, networks: Networks) -> Generator[Answered, 
     if plan.ray:
         from explorer.evaluate import cluster
 
-        return cluster.answers(plan, work)
+        return cluster.answers(plan, work, tuple(map(identity, networks.models)))
     from explorer.evaluate import plain
 
     workers = default_workers() if plan.workers is None else plan.workers
