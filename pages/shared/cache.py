@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from explorer.attribution import Attribution
     from explorer.comparison import Profile
     from explorer.effective import EffectiveField
+    from explorer.evaluate import Results
     from explorer.exemplars import Exemplar
     from explorer.graph import Graph
     from explorer.graph.values import Values
@@ -330,6 +331,16 @@ def attention_distances(model: Model, picture: Picture) -> np.ndarray:
     from explorer import attention
 
     return attention.distances(model, picture.open())
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)  # few: a million pictures take 200 MB
+def evaluation(path: str, modified: int, size: int) -> Results:  # noqa: ARG001  # a file that changes is read again
+    """What an evaluation has written."""
+    from pathlib import Path
+
+    from explorer import evaluate
+
+    return evaluate.read(Path(path))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_CONTENT)  # few: a copy keeps the weights alive

@@ -241,6 +241,26 @@ def test_what_could_not_be_measured_is_said_with_its_reason(monkeypatch):
     assert "choose a smaller batch" in shown(app)
 
 
+def skipped_page():
+    """What became of a plan, a network of which has been deleted since."""
+    from explorer import benchmark, jobs
+    from pages.shared.performance import benchmark_plan
+
+    def steps():
+        for slug in ("lenet5", "mine:gone"):
+            yield jobs.Progress(1, 1, "", benchmark.Skipped(slug, benchmark.Settings(), "Too much."))
+
+    job = jobs.submit(steps, "skipped")
+    job.wait(120)
+    benchmark_plan._ended(job)
+
+
+def test_a_deleted_network_that_could_not_be_measured_is_named_by_what_is_left_of_it():
+    app = AppTest.from_function(skipped_page, default_timeout=PATIENCE).run()
+    assert not app.exception
+    assert "LeNet-5 (1998) × 1, mine:gone × 1: Too much." in shown(app).replace("\\", "")
+
+
 def test_other_machines_are_marked_and_deleting_asks_first():
     app = opened()
     (kept,) = store.all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -210,6 +211,19 @@ def test_stop_keeps_what_is_done_and_the_rest_is_asked_for(packed, monkeypatch):
     assert "8 photos through EfficientNet-Lite0" in shown(app)
 
 
+def test_answers_that_had_to_go_are_asked_for_again(monkeypatch):
+    monkeypatch.setattr(my_photos, "_MOST_KEPT", 10)
+    app = AppTest.from_function(my_photos_page, default_timeout=120)
+    app.session_state["my-photos-networks"] = ONE
+    app.run()
+    for networks in (["efficientnet_lite1"], ONE, [*ONE, "efficientnet_lite1"], ONE):
+        app.multiselect(key="my-photos-networks").set_value(networks).run()
+        assert not app.exception
+        assert not app.warning, networks
+        titles = " and ".join("EfficientNet-Lite" + slug[-1] for slug in networks)
+        assert ("Both networks give" if len(networks) > 1 else f"8 photos through {titles}") in shown(app)
+
+
 def test_a_selected_photo_is_the_photo_of_every_page():
     app = AppTest.from_function(my_photos_page, default_timeout=120).run()
     button = next(each for each in app.button if each.label == "Select")
@@ -243,7 +257,11 @@ def test_a_result_in_the_folder_is_shown(tmp_path, monkeypatch):
     (tmp_path / "pictures" / "cat" / "bad.png").touch()
     out = storage.folder("evaluations") / "mine.parquet"
     evaluate.run(Plan(tmp_path / "pictures", tuple(my_photos.NETWORKS[:2]), out, device="cpu", workers=0))
+    read, original = [], evaluate.read
+    monkeypatch.setattr(evaluate, "read", lambda source: (read.append(source), original(source))[1])
     app = AppTest.from_function(at_scale_page, default_timeout=120).run()
+    app.run()
+    assert read == [out]  # once, as long as the file is the same
     assert not app.exception
     text = shown(app)
     assert "#### mine.parquet" in text
@@ -252,3 +270,6 @@ def test_a_result_in_the_folder_is_shown(tmp_path, monkeypatch):
     assert "1 picture could not be read" in "\n".join(each.label for each in app.expander)
     app.file_uploader[0].upload("other.parquet", b"nothing", "application/octet-stream").run()
     assert "other.parquet: This file is no result" in app.warning[0].value.replace("\\", "")
+    os.utime(out, ns=(1, 1))
+    app.run()
+    assert [each for each in read if each == out] == [out] * 2

@@ -99,9 +99,8 @@ def _choice() -> _Shown | None:
     if uploaded and chosen == uploaded.name:
         return uploaded
     if chosen in there:
-        from explorer import evaluate
-
-        return _Shown(chosen, evaluate.read(there[chosen]))
+        about = there[chosen].stat()
+        return _Shown(chosen, cache.evaluation(str(there[chosen]), about.st_mtime_ns, about.st_size))
     return _Shown(chosen, _example())
 
 

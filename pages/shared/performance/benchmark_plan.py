@@ -231,6 +231,9 @@ def _ended(job: Job[Any]) -> None:
         titles = catalogue.titles()
         reasons: dict[str, list[str]] = {}
         for each in skipped:
-            reasons.setdefault(each.reason, []).append(f"{titles[each.slug]} × {each.settings.batch_size}")
+            # A network may have been deleted since.
+            reasons.setdefault(each.reason, []).append(
+                f"{titles.get(each.slug, each.slug)} × {each.settings.batch_size}"
+            )
         lines = "\n".join(f"- {plain(', '.join(dict.fromkeys(who)))}: {plain(why)}" for why, who in reasons.items())
         st.info(f"{len(skipped)} of the last plan could not be measured.\n{lines}", icon=":material/info:")

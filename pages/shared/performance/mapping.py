@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ def labelled(answers: Answers, key: str) -> Answers:
 
     from explorer import labels
 
-    folders = sorted({folder for folder in answers.folders if folder})
+    counts = Counter(answers.folders)
+    folders = sorted(filter(None, counts))
     if not folders:
         return answers
     guessed = labels.match_all(folders, answers.classes)
@@ -33,7 +35,7 @@ def labelled(answers: Answers, key: str) -> Answers:
         rows = pd.DataFrame(
             {
                 "Folder": folders[:_MOST],
-                "Photos": [sum(each == folder for each in answers.folders) for folder in folders[:_MOST]],
+                "Photos": [counts[folder] for folder in folders[:_MOST]],
                 "Classes": [[names[index] for index in guessed[folder]] for folder in folders[:_MOST]],
             }
         )

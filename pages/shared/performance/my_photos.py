@@ -27,6 +27,7 @@ NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 """To begin with: their weights come with the app."""
 _MOST = 6
 _KEPT = "_my_photos_logits"
+_FORGOTTEN = "_my_photos_forgotten"  # how often some of them had to go
 _MOST_KEPT = 16_000  # of 4 kB each: 64 MB a visitor at most
 _PASS = 0.05  # seconds; measured once some passes are done
 _PATIENCE = 3.0  # seconds; what takes less is not asked for
@@ -128,6 +129,16 @@ def _logits() -> dict[tuple[str, str], np.ndarray]:
     return kept
 
 
+def _forget(wanted: set[tuple[str, str]]) -> None:
+    """Lets the oldest answers go where there are too many, but none of those that are about to be shown."""
+    kept = _logits()
+    old = [each for each in kept if each not in wanted][: max(len(kept) - _MOST_KEPT, 0)]
+    for each in old:
+        del kept[each]
+    if old:
+        st.session_state[_FORGOTTEN] = st.session_state.get(_FORGOTTEN, 0) + 1
+
+
 def _missing(loaded: list[Model], photos: list[_Photo]) -> list[tuple[Model, Picture]]:
     kept = _logits()
     return [(model, photo) for photo, _ in photos for model in loaded if (model.key, photo.digest) not in kept]
@@ -178,8 +189,7 @@ def _run(loaded: list[Model], photos: list[_Photo]) -> LongRun[float]:
             else:  # a ZIP has more photos than a cache that all visitors share should hold
                 kept[model.key, photo.digest] = predict.logits(model, images.open_image(photo.data))
             progress(done + 1, len(missing))
-        while len(kept) > _MOST_KEPT:
-            del kept[next(iter(kept))]
+        _forget({(model.key, photo.digest) for photo, _ in photos for model in loaded})
         seconds = time.perf_counter() - start
         if len(missing) > 8:  # a few passes measure the start
             st.session_state["_my_photos_pace"] = seconds / len(missing)
@@ -189,7 +199,8 @@ def _run(loaded: list[Model], photos: list[_Photo]) -> LongRun[float]:
         _draw(loaded, photos, _KEY, seconds)
 
     asked = repr([(model.key, photo.digest) for photo, _ in photos for model in loaded])
-    question = (_KEY, len(photos), len(loaded), images.digest(asked.encode()))
+    # Once answers were forgotten, a question that was answered before is not known to be answered still.
+    question = (_KEY, len(photos), len(loaded), images.digest(asked.encode()), st.session_state.get(_FORGOTTEN, 0))
     label = "Ask the networks" if len(missing) == len(photos) * len(loaded) else "Ask about the others"
     return LongRun(_KEY, question, label, passes, seconds_about, compute, show, patience=_PATIENCE)
 
