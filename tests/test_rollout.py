@@ -209,17 +209,34 @@ def test_positions_on_a_line_are_as_alike_as_their_angle(vit):
 
 
 @pytest.mark.parametrize(
-    ("mode", "options", "shape"),
+    ("mode", "options"),
     [
-        ("attention", {"block": 2}, (4, 17, 17)),
-        ("rollout", {"head_fusion": "max", "residual": 0.5, "discard": 0.2}, (3, 17, 17)),
-        ("positions", {}, (4, 4, 4, 4)),
+        ("attention", {"block": 2}),
+        ("rollout", {"head_fusion": "max", "residual": 0.5, "discard": 0.2}),
+        ("positions", {}),
     ],
 )
-def test_the_code_that_the_page_shows_runs(vit, photos, mode, options, shape):
+def test_the_code_that_the_page_shows_computes_what_it_draws(vit, photos, mode, options):
     from pages.shared.evidence import attention as tab
 
-    known = {"model": vit, "photo": photos["coffee"]}
-    imports, question = tab.lines(mode, options).split("\n\n")
-    exec(imports, known)
-    assert eval(question, known).shape == shape
+    names = {"model": vit, "photo": photos["coffee"]}
+    exec(tab.lines(mode, options), names)
+    survey = attention.survey(vit, photos["coffee"])
+    if mode == "positions":
+        _, drawn = tab._of_positions(vit)
+        levels = np.rint((names["similarity"].reshape(1, 16, 16) + 1) / 2 * 255)
+        np.testing.assert_array_equal(drawn["levels"], levels)
+        return
+    if mode == "attention":
+        _, drawn = tab._of_block(survey, vit, options)
+        values, skipped = names["shares"], 1  # the mean of heads comes first
+        np.testing.assert_array_equal(values, survey.maps[1])
+        np.testing.assert_array_equal(drawn["distances"], names["far"].astype("f4"))
+        np.testing.assert_array_equal(drawn["spreads"], names["wide"].astype("f4"))
+    else:
+        _, drawn = tab._of_rollout(survey, vit, options)
+        values, skipped = names["steps"], 0
+    np.testing.assert_array_equal(drawn["top"][skipped:], values[:, :, 1:].max(axis=2).astype("f4"))
+    for name, of_reach in (("classToken", "class_token"), ("near", "near"), ("distance", "distance")):
+        np.testing.assert_array_equal(drawn[name][skipped:], getattr(names["reach"], of_reach).astype("f4"))
+    np.testing.assert_array_equal(drawn["spread"][skipped:], names["reach"].spread.astype("f4"))

@@ -10,10 +10,12 @@ from streamlit.testing.v1 import AppTest
 from explorer import activations, attribution, catalogue, intervention, predict, trust
 from explorer.architectures.vit import VisionTransformer
 from explorer.errors import Cancelled
+from explorer.models import Model
 from explorer.preprocessing import Preprocessing
 from pages.shared import long_run, pictures
-from pages.shared.evidence import intervene
+from pages.shared.evidence import agreeing, intervene
 from pages.shared.evidence import trust as trusting
+from pages.shared.evidence.asked import Asked
 from pages.shared.selection import Selection
 from pages.shared.text import number
 from tests.architectures.live_weights import make_live
@@ -81,6 +83,9 @@ def test_what_trust_says_is_what_its_code_computes(resnet18, photo):
     assert f"**{names['forgetting'].sentence}**" in text
     complete = names["complete"]
     assert f"sum to {number(round(float(complete.raw.sum(dtype=np.float64)), 3))};" in text
+    methods = [attribution.METHODS[key].title for key in names["agreements"].methods]
+    assert len(methods) > 5
+    assert _said(methods, names["agreements"]) in text
     # All of it is kept: another run offers nothing that is known.
     app.run()
     assert names["curves"].sentence in shown(app)
@@ -100,6 +105,69 @@ def test_one_class_against_another_is_asked_so_in_every_measurement(resnet18, ph
     assert "the lead of “class 5” over “class 7”, in logits, gains" in text
     assert f"**{names['forgetting'].sentence}**" in text
     assert names["forgetting"].original.against == 7
+    assert {each.against for each in names["maps"]} == {7}
+
+
+def _said(titles, agreements) -> str:
+    """Which is most like the first map, and which least."""
+    own = np.where(np.arange(len(titles)) == 0, np.nan, agreements.correlation[0])
+    most, least = np.nanargmax(own), np.nanargmin(own)
+    values = [f"{own[place]:.2f}".replace("-", "−") for place in (most, least)]
+    first = f"{titles[0]}'s map is most like {titles[most]}'s (rank correlation {values[0]})"
+    return f"{first} and least like {titles[least]}'s ({values[1]})"
+
+
+def test_what_other_networks_say_is_what_the_code_computes(lite0, photo):
+    app = AppTest.from_function(trust_page, args=(lite0, "layer_cam", 7), default_timeout=120).run()
+    labelled(app.button, "Ask them").click().run()
+    assert not app.exception
+    names = {"model": lite0, "photo": photo}
+    slow = ("curves =", "forgetting =", "complete =", "print(")
+    exec("\n".join(line for line in app.code[0].value.splitlines() if not line.startswith(slow)), names)
+    titles = ["EfficientNet-Lite0", "EfficientNet-Lite1", "EfficientNet-Lite2"]
+    assert [each.card.title for each in names["others"]] == titles[1:]
+    assert {each.against for each in names["theirs"]} == {7}
+    assert _said(titles, names["between"]) in shown(app)
+
+
+def test_asking_other_networks_counts_their_passes_and_hears_stop(resnet18, photo, monkeypatch):
+    twin = intervention.intervened(resnet18, [intervention.Intervention("layer1", (0,))])
+    found = attribution.attribute(resnet18, photo, "superpixels", 5, segments=25)
+    asked = Asked(resnet18, pictures.find("chelsea"), found, 0.01)
+    one, slugs = asked.effort.passes, ["resnet34", "resnet50"]
+
+    def load(slug, weights, device, *, progress):
+        progress(1, 100)  # bytes
+        return twin
+
+    monkeypatch.setattr("explorer.models.load", load)
+    told: list[tuple[int, int]] = []
+    result = agreeing._beside(asked, slugs, lambda *step: told.append(step), lambda: False)
+    assert len(result.found) == 3
+    assert {total for _, total in told} == {2 * one}
+    assert told == sorted(told)
+    assert {done // one for done, _ in told} >= {0, 1}
+    assert len({done for done, _ in told}) > 4
+    del told[:]
+    with pytest.raises(Cancelled, match="passes"):
+        agreeing._beside(asked, slugs, lambda *step: told.append(step), lambda: bool(told) and told[-1][0] > one)
+    assert one < told[-1][0] < 2 * one  # in the middle of the second one
+    del told[:]
+    with pytest.raises(Cancelled, match="Stopped after 0 of 2 networks"):  # while its weights are on their way
+        agreeing._beside(asked, slugs, lambda *step: told.append(step), lambda: len(told) == 2)
+    assert told == [(0, 2 * one)] * 2
+
+
+def test_a_network_that_does_not_know_one_of_the_two_classes_is_left_out(resnet18, photo, monkeypatch):
+    names = tuple("another" if index == 7 else name for index, name in enumerate(resnet18.classes))
+    other = Model(resnet18.card, resnet18.module, resnet18.weights, resnet18.device, names, resnet18.preprocessing, "x")
+    monkeypatch.setattr("explorer.models.load", lambda *_, **__: other)
+    for against, left_out in ((7, 1), (8, 0)):
+        found = attribution.attribute(resnet18, photo, "grad_cam", 5, against=against)
+        asked = Asked(resnet18, pictures.find("chelsea"), found, 0.01)
+        result = agreeing._beside(asked, ["resnet34"], lambda *_: None, lambda: False)
+        assert len(result.left_out) == left_out
+        assert all("“class 7”" in sentence for sentence in result.left_out)
 
 
 def _lead_of_the_baseline(model, complete) -> float:
@@ -156,6 +224,7 @@ def test_intervene_opens_with_something_off_and_its_code_says_the_same(resnet18,
     assert "the 3 channels that seem to carry most of “class 5” are off" in shown(app)
     names = {"model": resnet18, "photo": photo}
     exec(app.code[0].value, names)
+    assert names["guess"].order[:3].tolist() == best
     assert intervene.points(names["shift"]) in shown(app)
     # By hand: the same network with those channels of the last map zeroed before its mean.
     maps = activations.feature_maps(resnet18, photo, [layer])[layer].values.copy()
@@ -202,6 +271,9 @@ def test_the_search_switches_off_what_it_finds(resnet18, photo):
     layer = activations.default_layer(resnet18).name
     found = intervention.greedy(resnet18, photo, layer, 5)
     assert found.sentence in shown(app)
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    assert (names["carriers"].channels, names["carriers"].logits) == (found.channels, found.logits)
     assert app.multiselect[0].value == list(found.channels)
     shift = found.probabilities[-1] - found.probabilities[0]
     assert intervene.points(shift) in shown(app)
@@ -214,6 +286,14 @@ def test_the_search_is_for_what_carries_the_lead_where_one_class_is_asked_agains
     found = intervention.greedy(resnet18, photo, activations.default_layer(resnet18).name, 5, against=7)
     assert found.sentence in shown(app)
     assert app.multiselect[0].value == list(found.channels)
+    names = {"model": resnet18, "photo": photo}
+    exec(app.code[0].value, names)
+    assert names["carriers"].sentence == found.sentence
+    np.testing.assert_array_equal(names["guess"].values, _guess(resnet18, photo, against=7).values)
+
+
+def _guess(model, photo, against):
+    return intervention.contributions(model, photo, activations.default_layer(model).name, 5, against=against)
 
 
 def test_completeness_is_that_of_the_map_as_one_map_would_draw_it(resnet18, photo):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from explorer.attribution import Attribution
     from explorer.models import Model
     from explorer.trust import Agreements
+    from pages.shared.evidence.trust_lines import Beside
 
 _CHEAP = (
     "grad_cam",
@@ -56,55 +57,70 @@ class _Beside:
 
 def of_methods(asked: Asked) -> Callable[[], None] | None:
     """The map above beside those of all methods that take a pass or two."""
-    from explorer import activations
-    from explorer.attribution import METHODS, attribute, availability, effort
+    from explorer.attribution import METHODS, attribute, effort
 
-    model, found = asked.model, asked.found
-    where = asked.layer or activations.default_layer(model).name
-    keys = [key for key in _CHEAP if key != found.method and not availability(model, key, where)]
-    if found.against is not None:
-        keys = [key for key in keys if METHODS[key].asks_class]
-    if not keys:
+    model, found, beside = asked.model, asked.found, methods_beside(asked)
+    if not beside:
         st.caption("No other quick method means anything for this network.")
         return None
-
-    layers = {key: where if METHODS[key].needs_layer else None for key in keys}
-    # As One map draws them: with what the visitor changed there.
-    changed = {key: options.chosen(METHODS[key], model) for key in keys}
-    efforts = [effort(model, key, layers[key], **changed[key]) for key in keys]
+    efforts = [effort(model, key, layer, **changed) for key, layer, changed in beside]
     passes = sum(each.passes for each in efforts)
 
     def compute(progress: Progress, stopped: Stopped) -> tuple[Agreements, float]:
         from explorer import trust
 
         start, maps, done = time.perf_counter(), [found], 0
-        for number, key in enumerate(keys):
+        for number, (key, layer, changed) in enumerate(beside):
             if stopped():
-                raise Cancelled(f"Stopped after {number} of {len(keys)} maps.")
-            given: dict[str, Any] = {"against": found.against, **changed[key]}
-            maps.append(attribute(model, asked.picture.open(), key, found.target, layers[key], **given))
+                raise Cancelled(f"Stopped after {number} of {len(beside)} maps.")
+            given: dict[str, Any] = {"against": found.against, **changed}
+            maps.append(attribute(model, asked.picture.open(), key, found.target, layer, **given))
             done += efforts[number].passes
             progress(done, passes)
         return trust.agreements(maps), time.perf_counter() - start
 
     def show(result: tuple[Agreements, float]) -> None:
         _matrix(result[0], [METHODS[key].title for key in result[0].methods], "methods")
-        blocks.caption(model, where, found.label, seconds=result[1])
+        blocks.caption(model, _where(asked), found.label, seconds=result[1])
 
-    question = ("methods", *asked.question, repr(changed))
-    seconds = sum(each.work for each in efforts) * asked.pace + _RANKING * len(keys) * (len(keys) + 1) / 2
+    question = ("methods", *asked.question, repr(beside))
+    seconds = sum(each.work for each in efforts) * asked.pace + _RANKING * len(beside) * (len(beside) + 1) / 2
     label = "Compare methods"
     return offer(LongRun("trust-methods", question, label, passes, seconds, compute, show, patience=2.5))
 
 
-def of_networks(asked: Asked) -> Callable[[], None] | None:
-    """The map above beside the same method's in other networks."""
+def methods_beside(asked: Asked) -> tuple[Beside, ...]:
+    """The other quick methods, read at the same layer, with what the visitor changed under One map."""
+    from explorer.attribution import METHODS, availability
+
+    model, where, against = asked.model, _where(asked), asked.found.against
+    cards = [METHODS[key] for key in _CHEAP if key != asked.found.method and not availability(model, key, where)]
+    return tuple(
+        (card.key, where if card.needs_layer else None, options.chosen(card, model))
+        for card in cards
+        if against is None or card.asks_class
+    )
+
+
+def _where(asked: Asked) -> str:
+    from explorer import activations
+
+    return asked.layer or activations.default_layer(asked.model).name
+
+
+def networks_beside(asked: Asked) -> tuple[str, ...]:
+    """Slugs of the other networks: those chosen for comparison, else those whose weights come with the app."""
     own = asked.model.card
     cards = [catalogue.get(slug) for slug in (selection.current().compare or _OTHERS)]
     known = [card for card in cards if card.task == own.task and card.subject == own.subject and card.slug != own.slug]
-    chosen = [card.slug for card in known][:_MOST]
+    return tuple(card.slug for card in known)[:_MOST]
+
+
+def of_networks(asked: Asked) -> Callable[[], None] | None:
+    """The map above beside the same method's in other networks."""
+    chosen = networks_beside(asked)
     if not chosen:
-        st.caption(f"No network to compare with knows the classes of {own.title}.")
+        st.caption(f"No network to compare with knows the classes of {asked.model.card.title}.")
         return None
     titles = catalogue.get(chosen[-1]).title
     if len(chosen) > 1:
@@ -128,23 +144,35 @@ def of_networks(asked: Asked) -> Callable[[], None] | None:
     return offer(LongRun("trust-networks", question, "Ask them", passes, max(1.5, seconds), compute, show, bound=bound))
 
 
-def _beside(asked: Asked, chosen: list[str], progress: Progress, stopped: Stopped) -> _Beside:
+def _beside(asked: Asked, chosen: Sequence[str], progress: Progress, stopped: Stopped) -> _Beside:
     from explorer import models, trust
 
-    start, photo = time.perf_counter(), asked.picture.open()
+    start, photo, one = time.perf_counter(), asked.picture.open(), asked.effort.passes
     networks, maps, left_out = [asked.model], [asked.found], []
-    for done, slug in enumerate(chosen):
-        progress(done, len(chosen))
+
+    def done() -> int:
+        return len(networks) - 1 + len(left_out)
+
+    def check(*_: int) -> None:
+        """Before each network, and while its weights are on their way."""
+        progress(done() * one, len(chosen) * one)
         if stopped():
-            raise Cancelled(f"Stopped after {done} of {len(chosen)} networks.")
+            raise Cancelled(f"Stopped after {done()} of {len(chosen)} networks.")
+
+    def within(share: int, total: int) -> None:
+        progress(done() * one + one * share // max(total, 1), len(chosen) * one)
+
+    for slug in chosen:
+        check()
         title = catalogue.get(slug).title
         try:
-            other = models.load(slug, "auto", str(asked.model.device))
+            other = models.load(slug, "auto", str(asked.model.device), progress=check)
             reason = _unlike(asked, other)
             if reason:
                 left_out.append(f"{title} {reason}")
                 continue
-            maps.append(asked.explain(other, photo, asked.found.method, asked.found.target))
+            given = {"progress": within, "cancelled": stopped}
+            maps.append(asked.explain(other, photo, asked.found.method, asked.found.target, **given))
             networks.append(other)
         except Cancelled:
             raise
@@ -159,8 +187,9 @@ def _beside(asked: Asked, chosen: list[str], progress: Progress, stopped: Stoppe
 
 def _unlike(asked: Asked, other: Model) -> str:
     found = asked.found
-    if other.label(found.target) != found.label:
-        return f"is left out: it does not know the class “{found.label}” under this number."
+    for index, label in ((found.target, found.label), (found.against, found.against_label)):
+        if index is not None and other.label(index) != label:
+            return f"is left out: it does not know the class “{label}” under this number."
     return ""
 
 

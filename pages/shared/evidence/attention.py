@@ -62,15 +62,21 @@ def draw(picture: Picture, model: Model) -> None:
 
 def lines(mode: str, options: dict[str, Any]) -> str:
     """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``."""
-    head = "from explorer import attention\n\n"
+    opening, reach = "from explorer import attention\n\n", "attention.reach({}, model.preprocessing.crop)"
     if mode == "attention":
-        return head + f"attention.maps(model, photo, block={options['block'] - 1})  # blocks count from 0 here"
-    if mode == "rollout":
-        named = ", ".join(
-            f'{key}="{value}"' if key == "head_fusion" else f"{key}={value}" for key, value in options.items()
+        return (
+            f"{opening}shares = attention.maps(model, photo, block={options['block'] - 1})  # counted from 0\n"
+            f"reach = {reach.format('shares')}  # of each head and token\n"
+            "survey = attention.survey(model, photo)\n"
+            "far, wide = survey.distances, survey.spreads  # of each block and head: the chart"
         )
-        return head + f"attention.rollout(model, photo, {named}).steps"
-    return head + "attention.positions(model)"
+    if mode == "rollout":
+        named = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        return (
+            f"{opening}steps = attention.rollout(model, photo, {named}).steps\n"
+            f"reach = {reach.format('steps')}  # of each block and token"
+        )
+    return opening + "similarity = attention.positions(model)"
 
 
 def _slider(label: str, key: str, least: float, most: float, start: float, step: float, **more: Any) -> Any:

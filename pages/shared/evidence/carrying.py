@@ -94,6 +94,11 @@ def offered(model: Model, picture: Picture, layer: str, target: int, against: in
         go()
 
 
+def lines(which: str) -> str:
+    """The line that makes the search, about ``which`` network, photo, layer and classes."""
+    return f"carriers = intervention.greedy({which}, count={_COUNT}, candidates={_CANDIDATES})  # by trying\n"
+
+
 def _off(model: Model, layer: str, found: Carriers) -> bool:
     """Whether just these channels of the layer are off already."""
     return (layer, found.channels, 0.0, "channels") in changes.made(model, ())

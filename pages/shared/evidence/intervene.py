@@ -17,6 +17,7 @@ from pages.shared.text import percent, plain
 
 if TYPE_CHECKING:
     from explorer.attribution import Attribution, Effort
+    from explorer.intervention import Contributions
     from explorer.models import Model
     from pages.shared.evidence.changes import Change
     from pages.shared.pictures import Picture
@@ -69,11 +70,11 @@ def draw(model: Model, picture: Picture, found: Attribution, layer: str) -> None
         _maps(model, changed, picture, found)
     with st.expander("Code for this view", icon=":material/code:"):
         st.caption("For a loaded `model` and an opened `photo`.")
-        st.code(lines(made, found), language="python")
+        st.code(lines(made, found, guess), language="python")
     selection.write_link(in_fragment=True)
 
 
-def lines(made: tuple[Change, ...], found: Attribution) -> str:
+def lines(made: tuple[Change, ...], found: Attribution, guess: Contributions) -> str:
     """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``."""
     from explorer.attribution import METHODS
 
@@ -85,8 +86,13 @@ def lines(made: tuple[Change, ...], found: Attribution) -> str:
     given = [f"{found.method!r}", str(found.target), *([f"{found.layer!r}"] if method.needs_layer else [])]
     given += [] if found.against is None else [f"against={found.against}"]
     given += [f"{name}={value!r}" for name, value in found.options.items() if value != method.options[name]]
+    which = f"model, photo, {guess.layer!r}, {guess.target}" + (
+        "" if guess.against is None else f", against={guess.against}"
+    )
     return (
         "from explorer import attribution, intervention, predict\n\n"
+        f"guess = intervention.contributions({which})  # what each channel seems to carry\n"
+        f"{carrying.lines(which)}"
         + (f"changed = intervention.intervened(model, [\n{each}])\n" if made else "changed = model\n")
         + "before, after = predict.logits(model, photo), predict.logits(changed, photo)\n"
         + f"shift = predict.softmax(after)[{found.target}] - predict.softmax(before)[{found.target}]\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from pages.shared import blocks, selection
 from pages.shared.components.box import box
 from pages.shared.evidence import agreeing, lasting, options
 from pages.shared.evidence.asked import Asked, pace, visible
+from pages.shared.evidence.trust_lines import lines
 from pages.shared.long_run import LongRun, offer
 from pages.shared.text import number, plain
 
@@ -63,50 +63,12 @@ def draw(model: Model, picture: Picture, found: Attribution) -> None:
     with st.expander("Code for this view", icon=":material/code:"):
         st.caption("For a loaded `model` and an opened `photo`.")
         changed = options.chosen(METHODS["integrated_gradients"], model)
-        st.code(lines(found, at, changed), language="python")
+        beside, networks = agreeing.methods_beside(asked), agreeing.networks_beside(asked)
+        st.code(lines(found, at, changed, beside, networks), language="python")
     selection.write_link(in_fragment=True)
     for go in waiting:
         if go is not None:
             go()
-
-
-def lines(found: Attribution, at: _Box, gradients: Mapping[str, Any] | None = None) -> str:
-    """The code that computes what is shown, for a loaded ``model`` and an opened ``photo``.
-
-    Args:
-        found: the map.
-        at: the box.
-        gradients: options of integrated gradients that are not the usual ones.
-    """
-    from explorer.attribution import METHODS
-
-    given = [f"{found.method!r}", str(found.target)]
-    if METHODS[found.method].needs_layer:
-        given.append(f"{found.layer!r}")
-    if found.against is not None:
-        given.append(f"against={found.against}")
-    own = {name: value for name, value in found.options.items() if value != METHODS[found.method].options[name]}
-    chosen = ", ".join([*given, f"options={own!r}"] if own else given)
-    given += [f"{name}={value!r}" for name, value in own.items()]
-    against = "" if found.against is None else f", against={found.against}"
-    other = "saliency" if found.method != "saliency" else "input_x_gradient"
-    changed = "".join(f", {name}={value!r}" for name, value in (gradients or {}).items())
-    complete = f'attribution.attribute(model, photo, "integrated_gradients", {found.target}{against}{changed})'
-    if found.delta is not None:
-        complete = "found"
-    text = f"""
-        from explorer import attribution, trust
-
-        found = attribution.attribute(model, photo, {", ".join(given)})
-        inside = trust.inside(found, {at!r})
-        curves = trust.deletion_insertion(model, photo, found)
-        forgetting = trust.randomisation(model, photo, {chosen})
-        other = attribution.attribute(model, photo, {other!r}, {found.target}{against})
-        agreement = trust.agreement(found, other)
-        complete = {complete}
-        print(inside.sentence, curves.sentence, forgetting.sentence, agreement.sentence, complete.delta, sep="\\n")
-    """
-    return "\n".join(line.removeprefix("        ") for line in text.strip("\n").splitlines()).strip()
 
 
 def _in_box(asked: Asked) -> _Box:
