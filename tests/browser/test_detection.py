@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from explorer import detection, models
 from explorer.detection import looking
+from pages.shared.detection.subject import FIRST
 from tests.browser.conftest import settled
 
 pytestmark = pytest.mark.browser
@@ -21,6 +23,12 @@ CHOSEN = """(svg, count) => Array.from({length: count}, () => {
 })"""  # in one go: a pause of the keys would choose the box
 
 
+TOLD = """(svg) => {
+  svg.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}));
+  return svg.getRootNode().querySelector('.here').textContent;
+}"""  # in one go: a moment later the box is chosen, and the page shows something else
+
+
 def scene(page: Page):
     """The picture, once it is drawn."""
     return page.locator("svg[data-ready]")
@@ -30,6 +38,17 @@ def step(page: Page, name: str) -> None:
     """Goes to a step."""
     page.get_by_role("radio", name=re.compile(rf"\d\s+{re.escape(name)}")).click()
     settled(page)
+
+
+def alone(boxes: np.ndarray) -> int:
+    """One of boxes (N, 4) that is the smallest at its centre, and is another one when they are counted from behind."""
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    for index, (left, top, right, bottom) in enumerate(boxes):
+        x, y = (left + right) / 2, (top + bottom) / 2
+        under = (boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])
+        if areas[index] == areas[under].min() and index != len(boxes) - 1 - index:
+            return index
+    raise AssertionError("every box lies on a smaller one")
 
 
 def test_from_the_grid_to_the_truth(visit):
@@ -68,6 +87,27 @@ def test_from_the_grid_to_the_truth(visit):
     page.get_by_text(f"Row 6, column 4, anchor {place[0] + 1}").wait_for()
     page.get_by_text(f"centre x {said.centres[place][0]:.1f} px").wait_for()
 
+    step(page, "Objectness")
+    picture = page.get_by_role("application", name="The objectness of anchor 1 in every cell")
+    frame = picture.bounding_box()
+    assert frame
+    picture.click(position={"x": frame["width"] * 0.75, "y": frame["height"] * 0.25})  # column 7, row 2
+    page.get_by_text("Row 2, column 7, anchor 1").wait_for()  # decoded at once
+    page.get_by_text(f"centre x {said.centres[0, 2, 7][0]:.1f} px").wait_for()
+
+    step(page, "Threshold")
+    picture = page.get_by_role("application", name=f"{len(boxes)} boxes over the picture")
+    expect(picture.locator("rect.box.candidate")).to_have_count(len(boxes))
+    chosen = alone(boxes.boxes)
+    left, top, right_edge, bottom = boxes.boxes[chosen]
+    frame = picture.bounding_box()
+    assert frame
+    x, y = (left + right_edge) / 2 / said.width, (top + bottom) / 2 / said.height
+    picture.click(position={"x": frame["width"] * x, "y": frame["height"] * y})
+    anchor, row, column = boxes.places[chosen].tolist()
+    page.get_by_text(f"Row {row}, column {column}, anchor {anchor + 1}").wait_for()
+    page.get_by_text(f"centre x {said.centres[anchor, row, column][0]:.1f} px").wait_for()
+
     step(page, "Suppression")
     page.get_by_text(f"Decision 1 of {len(result.steps)}").wait_for()
     if len(result.steps) > 1:
@@ -80,9 +120,8 @@ def test_a_box_tells_its_numbers_and_a_click_asks_why(visit):
     picture = scene(page)
     picture.scroll_into_view_if_needed()
     expect(picture.locator("rect.box.right").first).to_be_visible()
-    picture.focus()
-    page.keyboard.press("ArrowRight")
-    page.get_by_text(re.compile(r"\d+ × \d+ px, from anchor \d, row \d, column \d")).wait_for()
+    settled(page)
+    assert re.search(r"\d+ × \d+ px, from anchor \d, row \d, column \d", picture.evaluate(TOLD))
     page.get_by_text(re.compile(r"Why is there")).wait_for()  # the box that the key stopped at is the one in question
     expect(page.get_by_text("Asked for:")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -91,7 +130,10 @@ def test_a_box_tells_its_numbers_and_a_click_asks_why(visit):
 @pytest.mark.parametrize("width", [1440, 390])
 def test_labels_keep_clear_of_each_other_or_wait_for_their_box(visit, width):
     page = visit("/detection", width=width)
-    page.get_by_role("spinbutton", name="Scene").fill("11")  # four things over and beside each other
+    page.get_by_text(f"scene {FIRST} ·").wait_for()
+    field = page.get_by_role("spinbutton", name="Scene")
+    expect(field).to_have_value(str(FIRST))  # it shows 0 before
+    field.fill("11")  # four things over and beside each other
     page.keyboard.press("Enter")
     page.get_by_text("scene 11 ·").wait_for()
     slider = page.get_by_role("slider", name="IoU limit")
@@ -99,6 +141,7 @@ def test_labels_keep_clear_of_each_other_or_wait_for_their_box(visit, width):
     for _ in range(10):  # to 0.95: hardly a box goes, so that labels abound
         page.keyboard.press("ArrowRight")
     page.get_by_text("IoU limit 0.95").wait_for()
+    expect(scene(page)).to_have_attribute("data-ready", re.compile(r"\|0\.95$"))  # drawn after the words
     settled(page)
     frame, tags = page.locator(".frame"), page.locator(".frame .tag:not(.crowded)")
     around = frame.bounding_box()
@@ -124,3 +167,4 @@ def test_another_scene_is_drawn_at_once(visit):
     before = scene(page).get_attribute("data-ready")
     page.get_by_role("button", name="Another scene").click()
     expect(scene(page)).not_to_have_attribute("data-ready", before or "")
+    expect(page.get_by_text(f"scene {FIRST + 1} ·")).to_be_visible()

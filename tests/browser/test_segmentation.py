@@ -79,5 +79,4 @@ def test_a_stage_opens_in_feature_maps(visit):
     page.get_by_role("link", name=re.compile("^Down 2")).click()
     page.wait_for_url("**/feature_maps?**")
     expect(page.get_by_text(re.compile("U-Net, small · cells · encoders.1"))).to_be_visible()
-    assert "network=unet_cells" in page.url
-    assert "layer=encoders.1" in page.url
+    page.wait_for_url(re.compile(r"(?=.*network=unet_cells)(?=.*layer=encoders\.1)"))
