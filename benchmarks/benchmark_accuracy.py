@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 
 from explorer import benchmark, devices, models  # isort: skip  (sets how torch allocates, so before it)
@@ -18,12 +19,13 @@ LIMIT = 0.05
 """By how much the medians may differ."""
 
 
-def main() -> None:
-    """Prints both medians and their ratio for some networks and batch sizes."""
+def main() -> int:
+    """Prints both medians and their ratio for some networks and batch sizes; 0 if all ratios keep to the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--passes", type=int, default=15)
     asked = parser.parse_args()
+    kept = True
     devices.configure_threads()
     torch.set_num_threads(1)
     for slug, batch in (("efficientnet_lite0", 1), ("resnet18", 1), ("resnet18", 4)):
@@ -34,11 +36,13 @@ def main() -> None:
             ours = benchmark.measure(model, batch, threads=1, passes=asked.passes, clock=time.thread_time).median_ms
             ratios.append(ours / bare[-1])
         ratio = statistics.median(ratios)
-        verdict = "within" if abs(ratio - 1) <= LIMIT else "NOT within"
+        within = abs(ratio - 1) <= LIMIT
+        kept = kept and within
         print(
             f"{model.card.title} × {batch}: bare loop {statistics.median(bare):.2f} ms, ratio {ratio:.3f} "
-            f"({min(ratios):.3f} to {max(ratios):.3f}), {verdict} {100 * LIMIT:.0f} %"
+            f"({min(ratios):.3f} to {max(ratios):.3f}), {'within' if within else 'NOT within'} {100 * LIMIT:.0f} %"
         )
+    return 0 if kept else 1
 
 
 def _bare(model: models.Model, batch: int, passes: int) -> float:
@@ -54,4 +58,4 @@ def _bare(model: models.Model, batch: int, passes: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -23,4 +23,7 @@ def test_it_opens_with_disagreement_and_a_photo_of_it_becomes_everyones(visit):
     expect(page).to_have_url(re.compile("image=flower"))
     expect(page.get_by_test_id("stSidebar").get_by_text(re.compile("vultilion"))).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
-    assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
+    page.wait_for_function(  # what was drawn for the wide window follows a moment later
+        "() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.clientWidth <= 390 && main.scrollWidth <= main.clientWidth; }"
+    )
