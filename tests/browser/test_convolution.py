@@ -17,10 +17,14 @@ def cell(page: Page, plane: str, index: int) -> Locator:
     return page.locator(f".cell[data-plane={plane}][data-index='{index}']").first
 
 
-def lit(page: Page, plane: str) -> list[int]:
-    """Which cells of a plane are lit."""
-    found = page.locator(f".plane[data-name={plane}] .cell[data-lit]")
-    return sorted(int(index) for index in found.evaluate_all("all => all.map(one => one.dataset.index)"))
+LIT = """([plane, indices]) => indices ===
+  [...plane.querySelectorAll('.cell[data-lit]')].map((cell) => +cell.dataset.index).sort((a, b) => a - b).join()"""
+
+
+def expect_lit(page: Page, plane: str, *indices: int) -> None:
+    """Waits until these cells of a plane are lit, and no others."""
+    found = page.locator(f".plane[data-name={plane}]").first.element_handle()
+    page.wait_for_function(LIT, arg=[found, ",".join(map(str, indices))])
 
 
 def example(page: Page, name: str) -> None:
@@ -42,19 +46,19 @@ def test_pointing_lights_what_belongs_together_and_asks_no_server(visit):
         "WebSocket.prototype.send = function (...all) { window.sent += 1; return send.apply(this, all); }; }"
     )
     cell(page, "output", 4).hover()  # the middle of the guide's figure: rows and columns 1 to 3
-    assert lit(page, "input") == [6, 7, 8, 11, 12, 13, 16, 17, 18]
-    assert lit(page, "kernel") == list(range(9))
+    expect_lit(page, "input", 6, 7, 8, 11, 12, 13, 16, 17, 18)
+    expect_lit(page, "kernel", *range(9))
     products = page.locator(".chip .product").all_inner_texts()
     assert [int(text.split()[-1]) for text in products] == [1, 0, 1, 0, 1, 0, 0, 0, 1]  # image times kernel, by hand
     expect(page.locator(".sum .box")).to_have_text("4")
     cell(page, "input", 0).hover()  # a corner is read once
-    assert lit(page, "output") == [0]
+    expect_lit(page, "output", 0)
     expect(page.locator(".said")).to_contain_text("takes part in 1 of 9 outputs")
     cell(page, "input", 12).hover()
-    assert lit(page, "output") == list(range(9))
+    expect_lit(page, "output", *range(9))
     cell(page, "kernel", 0).hover()  # the upper left weight never meets the last two rows and columns
-    assert lit(page, "input") == [0, 1, 2, 5, 6, 7, 10, 11, 12]
-    assert cell(page, "output", 3).get_attribute("data-note") == "0"
+    expect_lit(page, "input", 0, 1, 2, 5, 6, 7, 10, 11, 12)
+    expect(cell(page, "output", 3)).to_have_attribute("data-note", "0")
     assert page.evaluate("window.sent") == 0
     page.get_by_role("button", name="Random").click()
     page.wait_for_function("window.sent > 0")  # a control does ask: the count can count

@@ -67,6 +67,7 @@ def test_a_preset_and_an_edited_number_change_the_result_at_once(visit):
     page.get_by_role("combobox", name="Kernel").click()
     page.get_by_role("option", name="Identity").click()
     expect(page.get_by_text("Copies each pixel: nothing changes.")).to_be_visible()
+    expect(page.get_by_label("Kernel, row 1, column 1")).to_have_value("1")  # drawn after the words
     page.locator(".left .mark").click(position={"x": 60, "y": 60})
     middle = numbers(page.locator(".patch .cell"))[4]
     assert result(page) == middle
@@ -92,8 +93,8 @@ def test_a_borrowed_kernel_runs_and_leads_to_its_feature_map(visit):
     expect(page.get_by_text("Channel 2 of features.0.0 ·").first).to_be_visible()
     settled(page)
     page.locator(".right .mark").hover(position={"x": 150, "y": 150})
+    expect(page.locator(".sum")).to_have_count(3)  # drawn after the words
     sums = [float(text.removeprefix("sum ").replace("−", "-")) for text in page.locator(".sum").all_text_contents()]
-    assert len(sums) == 3
     assert sum(sums) == pytest.approx(result(page), rel=1e-3, abs=1e-3)
     page.get_by_role("link", name=re.compile("Channel 2 among all")).click()
     page.wait_for_url(

@@ -14,9 +14,11 @@ pytestmark = pytest.mark.browser
 
 
 def opened(visit, tab: str, path: str = "/convolution", **options) -> Page:
-    """The Convolution page with a tab open."""
+    """The Convolution page with a tab open and drawn."""
     page = visit(path, **options)
     page.get_by_role("tab", name=tab, exact=True).click()
+    shown = {"Softmax": page.locator(".table button.row"), "Formulas": page.get_by_text("How many parameters?")}
+    expect(shown[tab].first).to_be_visible()
     settled(page)
     return page
 
