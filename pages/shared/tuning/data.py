@@ -14,9 +14,10 @@ from pages.shared.text import plain
 from pages.shared.tuning import state
 
 if TYPE_CHECKING:
-    from explorer.training import Dataset, Item
+    from explorer.training import Dataset, Item, Run
 
 _QUESTION = "_tuning_question"  # that the pictures answer
+_FOLLOWED = "_tuning_data_of"  # the run that was found again
 _SOURCES = {"bundled": "Included", "zip": "A ZIP of class folders", "hand": "Photos class by class"}
 _Question = tuple[Any, ...]
 _LARGEST = archives.Limits().packed // 2**20  # MB of a ZIP; more is for the command line, which reads folders
@@ -27,14 +28,34 @@ _MOST_CLASSES = 8  # by hand
 
 def draw(visitor: str) -> None:  # noqa: ARG001 (every step is drawn alike)
     """Where the pictures come from, and what the checks say."""
-    source = controls.kept_choice("Pictures", "tuning-source", _SOURCES)
-    {"bundled": _bundled, "zip": _archive, "hand": _by_hand}[source]()
+    found_again = {"run": "Those of the run"} if _FOLLOWED in st.session_state else {}
+    source = controls.kept_choice("Pictures", "tuning-source", {**found_again, **_SOURCES})
+    {"run": _of_run, "bundled": _bundled, "zip": _archive, "hand": _by_hand}[source]()
     dataset = state.dataset()
     _checks(dataset)
     st.button(
         "Next: plan", type="primary", icon=":material/arrow_forward:", key="tuning-next", on_click=state.go,
         args=("plan",),
     )  # fmt: skip
+
+
+def follow(run: Run) -> None:
+    """Chooses the pictures of ``run``.
+
+    Raises:
+        BadCheckpoint: they are gone.
+    """
+    from explorer import training
+
+    state.take(training.data(run))
+    st.session_state[_FOLLOWED], st.session_state[_QUESTION] = run.name, ("run", run.name)
+
+
+def _of_run() -> _Question | None:
+    from explorer import training
+
+    name = st.session_state[_FOLLOWED]
+    return _take(("run", name), lambda: training.data(training.get(name)))
 
 
 def _bundled() -> _Question | None:

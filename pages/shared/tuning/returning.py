@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from pages.shared.tuning import plan, state
+from pages.shared.tuning import data, plan, state
 
 _KNOWN = "_tuning_returned"
 
@@ -23,7 +23,7 @@ def restore(visitor: str) -> None:
     st.session_state[_KNOWN] = True
     try:
         run = training.get(latest.run)
-        state.take(training.data(run))
+        data.follow(run)
     except ExplorerError:
         return  # deleted meanwhile: the page begins as for anyone
     if run.plan is not None:

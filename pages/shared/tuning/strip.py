@@ -10,6 +10,7 @@ from pages.shared.text import percent
 from pages.shared.tuning import plan, state
 
 _ENDED = "_tuning_ended"
+_EVERY = 2.0  # seconds between two looks at a run, from a step that is not about it
 _AT = {
     "waiting": "waits for its turn",
     "running": "under way",
@@ -33,6 +34,16 @@ def draw(visitor: str) -> None:
                 args=(step,),
                 width="stretch",
             )
+    job = state.job(visitor)
+    if job is not None and not job.finished and state.step() != "run":  # that step looks itself
+        st.fragment(_follow, run_every=_EVERY)(visitor, job.state)
+
+
+def _follow(visitor: str, drawn: str) -> None:
+    """Draws the page anew once the run is no longer what the row says."""
+    job = state.job(visitor)
+    if job is None or job.state != drawn:
+        st.rerun()
 
 
 def _states(visitor: str) -> dict[str, str]:
