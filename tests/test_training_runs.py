@@ -306,6 +306,26 @@ def test_killed_in_mid_epoch_loses_at_most_that_epoch(digits, tmp_path):
     assert not [path for path in folder.iterdir() if path.name.startswith(".") and path.name != ".held"]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("plan", [LENET, FEATURES], ids=["unfrozen", "features"])
+def test_a_graphics_card_learns_the_same_and_goes_on_where_a_cpu_stopped(plan, digits, tmp_path):
+    plan = replace(plan, dropout=0)  # a card draws other random numbers
+    whole = finished(digits, plan, tmp_path / "whole")
+    steps = training.fit(digits, plan, folder=tmp_path / "moved", device="cpu")
+    next(step for step in steps if step.result)
+    steps.close()
+    *_, moved = training.resume(tmp_path / "moved", device="cuda")
+    *_, card = training.fit(digits, plan, folder=tmp_path / "card", device="cuda")
+    for there in (moved, card):
+        assert len(there.history) == plan.epochs
+        # Convolutions are rounded to TF32 there, and every step builds on that.
+        losses = [(ours.loss, ours.validation_loss) for ours in there.history]
+        assert np.array(losses) == pytest.approx(
+            np.array([(ours.loss, ours.validation_loss) for ours in whole.history]), rel=0.05
+        )
+
+
 def test_a_file_is_whole_or_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "last.safetensors"
     checkpoints.write(path, {"a": torch.arange(3)}, {"epoch": 1})
