@@ -58,6 +58,7 @@ def test_the_first_click_does_not_move_the_page_and_the_view_outlives_a_detour(v
     settled(page)
     assert main.evaluate("main => main.scrollTop") == before
     page.get_by_text("Top to bottom").click()
+    expect(page.get_by_role("radio", name="Top to bottom")).to_be_checked()
     settled(page)
     page.get_by_role("tab", name="Code").click()
     expect(page.get_by_text("whole, as it runs")).to_be_visible()
@@ -125,8 +126,7 @@ def test_paint_shows_numbers_and_a_legend(visit):
     page.get_by_role("option", name="Zeros on this picture").click()
     expect(page.locator(".legend").first).to_contain_text("100 %")
     expect(box(page, "features.0")).to_contain_text("%")
-    after = box(page, "features.6").locator("rect.tint").evaluate("rect => getComputedStyle(rect).fill")
-    assert before != after
+    expect(box(page, "features.6").locator("rect.tint")).not_to_have_css("fill", before)
 
 
 def test_the_keyboard_alone_is_enough(visit):
@@ -154,8 +154,8 @@ def test_trace_dims_all_that_does_not_matter(visit):
         "([element, read]) => eval(read)(element) < 0.6",
         arg=[box(page, "inception3a.branch3").element_handle(), opacity],
     )
-    assert box(page, "conv1").evaluate(opacity) == 1
-    assert svg.is_visible()
+    expect(box(page, "conv1")).to_have_css("opacity", "1")
+    expect(svg).to_be_visible()
 
 
 @pytest.mark.parametrize(("button", "start"), [("SVG", b"<svg"), ("PNG", b"\x89PNG")])
