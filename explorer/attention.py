@@ -91,17 +91,21 @@ def depth(model: Model) -> int:
 
 def unreadable(model: Model) -> str:
     """Why the network's attention cannot be read, in one sentence; empty if it can."""
-    from torch import nn
-
-    title = model.card.title
     if depth(model):
         return ""
-    if any(isinstance(module, nn.MultiheadAttention) for module in model.module.modules()):
-        return (
-            f"{title} computes attention inside PyTorch's own module, which does not hand it out; it can be read only "
-            f"in the app's own vision transformers, {_own()}."
-        )
-    return f"{title} has no attention between all its tokens; choose a ViT."
+    return hidden(model) or f"{model.card.title} has no attention between all its tokens; choose a ViT."
+
+
+def hidden(model: Model) -> str:
+    """That the network has attention, but inside PyTorch's own module; empty if that is not so."""
+    from torch import nn
+
+    if not any(isinstance(module, nn.MultiheadAttention) for module in model.module.modules()):
+        return ""
+    return (
+        f"{model.card.title} computes attention inside PyTorch's own module, which does not hand it out; it can be "
+        f"read only in the app's own vision transformers, {_own()}."
+    )
 
 
 def _own() -> str:

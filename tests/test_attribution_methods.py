@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import random
@@ -283,8 +284,9 @@ def test_the_network_is_left_as_found_and_results_are_plain_arrays(resnet18, pho
         assert rest == same, method
         assert torch.equal(torch.random.get_rng_state(), grown)
         for field in dataclasses.fields(found):
-            assert not isinstance(getattr(found, field.name), torch.Tensor), (method, field.name)
-        assert not found.raw.flags.writeable
+            value = getattr(found, field.name)
+            assert not isinstance(value, torch.Tensor), (method, field.name)
+            assert not (isinstance(value, np.ndarray) and value.flags.writeable), (method, field.name)
 
 
 def test_cancelling_stops_between_passes_and_leaves_nothing_behind(resnet18, photos):
@@ -302,12 +304,14 @@ def test_cancelling_stops_between_passes_and_leaves_nothing_behind(resnet18, pho
 
 
 def test_eight_threads_with_mixed_methods_get_exactly_the_serial_answers(resnet18, photos):
-    methods = [method for method in METHODS if not availability(resnet18, method)]
-    asked = [(m, p, t) for m, p, t in itertools.product(methods, ("chelsea", "coffee"), (3, None))]
+    networks = {"resnet": resnet18, "vit": small_vit()}  # between them, all methods
+    able = [(n, m) for n, m in itertools.product(networks, METHODS) if not availability(networks[n], m)]
+    assert {method for _, method in able} == set(METHODS)
+    asked = [(n, m, p, t) for (n, m), p, t in itertools.product(able, ("chelsea", "coffee"), (3, None))]
 
     def answer(question):
-        method, photo, target = question
-        found = attribution.attribute(resnet18, photos[photo], method, target, **QUICK.get(method, {}))
+        network, method, photo, target = question
+        found = attribution.attribute(networks[network], photos[photo], method, target, **QUICK.get(method, {}))
         return found.raw.tobytes(), found.target
 
     serial = {question: answer(question) for question in asked}
@@ -316,7 +320,23 @@ def test_eight_threads_with_mixed_methods_get_exactly_the_serial_answers(resnet1
     with ThreadPoolExecutor(8) as visitors:
         answers = list(visitors.map(answer, calls))
     assert [call for call, got in zip(calls, answers, strict=True) if got != serial[call]] == []
-    assert hooks(resnet18.module) == 0
+    assert [hooks(model.module) for model in networks.values()] == [0, 0]
+
+
+def test_maps_are_the_same_where_weights_lie_in_memory_colour_by_colour(resnet18, photos):
+    turned = wrapped(copy.deepcopy(resnet18.module), resnet18.card, resnet18.preprocessing, classes=1000)
+    turned.module.to(memory_format=torch.channels_last)
+    assert not turned.module.conv1.weight.is_contiguous()
+    for method in METHODS:
+        if availability(resnet18, method):
+            continue
+        found, expected = (
+            attribution.attribute(model, photos["coffee"], method, 3, **QUICK.get(method, {}))
+            for model in (turned, resnet18)
+        )
+        np.testing.assert_allclose(
+            found.raw, expected.raw, rtol=0, atol=1e-4 * np.abs(expected.raw).max(), err_msg=method
+        )
 
 
 def test_after_the_last_attention_no_patch_matters_whatever_the_weights(photos):
@@ -363,6 +383,10 @@ def test_whatever_cannot_be_asked_gets_one_sentence(resnet18, photos):
         ("integrated_gradients", {"steps": 0}, "from 1 to 1000"),
         ("integrated_gradients", {"baseline": "pink"}, "black, mean, blur"),
         ("smooth_grad", {"noise": 2}, "from 0 to 1"),
+        ("smooth_grad", {"noise": "x"}, "from 0 to 1 of the input's range, and 'x'"),
+        ("integrated_gradients", {"baseline": ["black"]}, "black, mean, blur"),
+        ("grad_cam", {"target": "cat"}, "Class cat does not exist"),
+        ("grad_cam", {"target": 1.5}, "Class 1.5 does not exist"),
         ("occlusion", {"window": 65}, "from 1 to 64"),
         ("occlusion", {"window": 8, "stride": 9}, "exceed"),
         ("superpixels", {"segments": 1}, "from 2"),
@@ -377,6 +401,20 @@ def test_whatever_cannot_be_asked_gets_one_sentence(resnet18, photos):
         with pytest.raises(NotApplicable, match=word) as caught:
             attribution.attribute(resnet18, photos["coffee"], method, **given)
         assert str(caught.value).count(". ") == 0
+
+
+def test_shares_that_cannot_be_are_refused_in_words(photos):
+    vit = small_vit()
+    for options, words in (
+        ({"residual": 2}, "residual must be a share from 0 to 1, and 2 is none."),
+        ({"residual": "half"}, "residual must be a share from 0 to 1, and 'half' is none."),
+        ({"residual": float("nan")}, "residual must be a share from 0 to 1, and nan is none."),
+        ({"discard": 1.0}, "discard must be a share from 0 to less than 1, and 1.0 is none."),
+        ({"discard": None}, "discard must be a share from 0 to less than 1, and None is none."),
+    ):
+        with pytest.raises(NotApplicable) as caught:
+            attribution.attribute(vit, photos["coffee"], "rollout", **options)
+        assert str(caught.value) == words
 
 
 def test_baselines(photos):

@@ -13,7 +13,8 @@ def rollout(question: Question) -> Found:
 
     Attention asks about no class: of the logits it takes only the most probable class's name.
     """
+    residual, discard = question.share("residual"), question.share("discard", whole=False)
     logits, target = question.answer()
     weights = attention.heard(question.model, question.inputs)
-    rolled = attention.roll_out(weights, residual=question.options["residual"], discard=question.options["discard"])
+    rolled = attention.roll_out(weights, residual=residual, discard=discard)
     return Found(torch.from_numpy(rolled.patches.copy()).float(), logits, target)

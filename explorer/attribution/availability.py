@@ -61,8 +61,11 @@ def _network(model: Model, method: Method) -> str:
         return _without_relu(model)
     if method.reads == "tokens" and influence.last_norm(model) is None:
         return f"{method.title} reads the tokens of a vision transformer, and {title} has none; take Grad-CAM."
-    if method.reads == "attention":
-        return attention.unreadable(model)
+    if method.reads == "attention" and not attention.depth(model):
+        return attention.hidden(model) or (
+            f"{method.title} follows attention between all tokens, as in a vision transformer, and {title} has none; "
+            "take Grad-CAM."
+        )
     return ""
 
 

@@ -19,7 +19,7 @@ def picture(name: str, seen: np.ndarray, seed: int = 0) -> _Picture:
     Raises:
         NotApplicable: there is no such baseline.
     """
-    if name not in BASELINES:
+    if name not in tuple(BASELINES):  # whatever it is: a list has no hash
         raise NotApplicable(f"There is no baseline {name!r}; choose one of {', '.join(BASELINES)}.")
     return BASELINES[name](seen, seed)
 

@@ -77,7 +77,7 @@ def attribute(
         raise NotApplicable(f"{chosen.title} asks about no class, so it cannot tell one from another.")
     settings = _settings(chosen, options)
     where = _where(model, chosen, layer)
-    seen = np.asarray(model.preprocessing.view(image))
+    seen = _kept(np.asarray(model.preprocessing.view(image)))
     # Whatever mode the caller is in (both are per thread), here there are gradients.
     with torch.inference_mode(False), torch.enable_grad():
         inputs = model.preprocessing.normalise(seen).to(model.device)
@@ -85,7 +85,7 @@ def attribute(
         found = chosen.compute(question)
     raw, index = found.raw.detach(), found.target.index
     assert index is not None
-    values = found.logits.detach().float().cpu().numpy()
+    values = _frozen(found.logits.detach())
     return Attribution(
         method=method,
         target=index,
@@ -101,7 +101,7 @@ def attribute(
         against=against,
         against_label="" if against is None else model.label(against),
         pixels=None if found.pixels is None else _frozen(_colours(found.pixels)),
-        baseline=found.baseline,
+        baseline=None if found.baseline is None else _kept(found.baseline),
         difference=found.difference,
         delta=found.delta,
         options=MappingProxyType(settings),
@@ -125,7 +125,9 @@ def _settings(method: Method, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_class(model: Model, index: int | None) -> None:
-    if index is not None and model.classes and not 0 <= index < len(model.classes):
+    if index is None:
+        return
+    if not isinstance(index, int | np.integer) or (model.classes and not 0 <= index < len(model.classes)):
         raise NotApplicable(
             f"Class {index} does not exist; {model.card.title} knows classes 0 to {len(model.classes) - 1}."
         )
@@ -137,6 +139,10 @@ def _colours(pixels: Tensor) -> Tensor:
 
 
 def _frozen(values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.float().cpu().numpy()
+    return _kept(values.float().cpu().numpy())
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """The array, which nobody can write any more: pages keep results for all visitors."""
     array.flags.writeable = False
     return array

@@ -6,7 +6,6 @@ import torch
 
 from explorer.attribution import baselines
 from explorer.attribution.question import Found, Question
-from explorer.attribution.results import NotApplicable
 
 _BATCH = 4  # images a pass whose gradients are kept: VGG-16 takes 0.5 GB for them
 
@@ -31,9 +30,7 @@ def smooth_grad(question: Question) -> Found:
     first, so that what points in random directions cancels. The noise has a generator of its own: captum's takes
     torch's global one, so that visitors would change each other's maps.
     """
-    samples, share = question.number("samples", 1, 1000), question.options["noise"]
-    if not 0 <= share <= 1:
-        raise NotApplicable(f"noise must be a share from 0 to 1 of the input's range, and {share!r} is none.")
+    samples, share = question.number("samples", 1, 1000), question.share("noise", " of the input's range")
     random = torch.Generator().manual_seed(question.number("seed", 0))
     inputs = question.inputs
     deviation = float(share * (inputs.max() - inputs.min()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +145,19 @@ class Question:
             NotApplicable: it is not; the message names the limits.
         """
         return whole_number(self.options, name, least, most)
+
+    def share(self, name: str, of: str = "", *, whole: bool = True) -> float:
+        """The option ``name``, a number from 0 to 1, or below it if the ``whole`` would be too much.
+
+        Raises:
+            NotApplicable: it is not; the message names the limits and says whose share it is.
+        """
+        value = self.options[name]
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (number and (0 <= value <= 1 if whole else 0 <= value < 1)):
+            limits = "from 0 to 1" if whole else "from 0 to less than 1"
+            raise NotApplicable(f"{name} must be a share {limits}{of}, and {value!r} is none.")
+        return float(value)
 
 
 def whole_number(options: Mapping[str, Any], name: str, least: int, most: int | None = None) -> int:
