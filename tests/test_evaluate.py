@@ -418,12 +418,9 @@ class Nodes:
         return [{"Alive": True, "Resources": each} for each in self._nodes]
 
 
-@pytest.mark.parametrize(
-    ("nodes", "device"),
-    [(({"CPU": 1.0},), "cpu"), (({"CPU": 1.0}, {"CPU": 8.0}), "cpu"), (({"CPU": 2.0},), "cpu"), (({},), "cpu")],
-)
-def test_beside_every_actor_there_is_room_to_read(nodes, device):
-    places, threads, own = cluster._places(Nodes(*nodes), device)
+@pytest.mark.parametrize("nodes", [({"CPU": 1.0},), ({"CPU": 1.0}, {"CPU": 8.0}), ({"CPU": 2.0},), ({},)])
+def test_beside_every_actor_there_is_room_to_read(nodes):
+    places, threads, own = cluster._places(Nodes(*nodes), "cpu")
     assert places == len(nodes)
     assert threads >= 1
     assert all(own + 1 <= node["CPU"] for node in nodes if node)

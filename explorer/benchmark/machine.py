@@ -117,7 +117,7 @@ def _trial(device: torch.device, precision: torch.dtype) -> float:
     """
     layer = nn.Conv2d(64, 64, 3, padding=1, device=device, dtype=precision)
     image = torch.ones(1, 64, 40, 40, device=device, dtype=precision)
-    seconds = []
+    seconds: list[float] = []
     with torch.inference_mode():
         while len(seconds) < 4 or sum(seconds[1:]) < _TRIAL_S:
             start = time.perf_counter()
