@@ -54,7 +54,7 @@ class World:
         if self.size == 1:
             return module
         if buffers and device.type == "cuda":
-            nn.SyncBatchNorm.convert_sync_batchnorm(module)
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         places = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=places, broadcast_buffers=buffers)
 

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def returned(visitor: str) -> AppTest:
     return app
 
 
-def component(app: AppTest, key: str) -> dict[str, object]:
+def component(app: AppTest, key: str) -> dict[str, Any]:
     """What a component of our own was told to draw."""
     (found,) = [each for each in app.get("bidi_component") if each.key == key]
     return json.loads(found.proto.json)
