@@ -64,7 +64,9 @@ def another_skip(page: Page, _: int) -> None:
         ("/segmentation", "Skips", another_skip),
     ],
 )
-def test_one_watch_for_each_thing_however_often_it_is_drawn(visit, path: str, tab: str, change: Callable) -> None:
+def test_one_watch_for_each_thing_however_often_it_is_drawn(
+    visit, path: str, tab: str, change: Callable[[Page, int], None]
+) -> None:
     page = visit(path, before=lambda fresh: fresh.add_init_script(LISTEN))
     if tab:
         page.get_by_role("tab", name=tab).click()
