@@ -6,6 +6,7 @@ leave one without the other. Nothing is ever pickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -34,8 +35,8 @@ class RunBusy(ExplorerError):
     """Someone else is at this run."""
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Writes tensors with facts beside them, atomically.
+def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+    """Writes tensors with facts beside them, atomically; returns the sha256 of the file.
 
     Args:
         path: of the file, which is replaced.
@@ -43,7 +44,10 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
         facts: what JSON can hold.
     """
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, metadata={_FACTS: json.dumps(facts)}))
+    data = save(plain, metadata={_FACTS: json.dumps(facts)})
+    digest = hashlib.sha256(data).hexdigest()
+    write_bytes(path, data)
+    return digest
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:

@@ -211,8 +211,9 @@ def settle(folder: Path, learner: Learner) -> None:
 def keep_best(folder: Path, network: nn.Module, epoch: Epoch) -> None:
     """Keeps a whole network with all that is needed to use it elsewhere."""
     card = checkpoints.read_json(folder / FACTS)["card"]
-    checkpoints.write(folder / BEST, network.state_dict(), {"card": card, "epoch": epoch.to_json()})
-    offer(folder)  # at once: the catalogue knows the file by its hash, and a run may be killed
+    sha256 = checkpoints.write(folder / BEST, network.state_dict(), {"card": card, "epoch": epoch.to_json()})
+    # At once: the catalogue knows the file by its hash, and a run may be killed.
+    checkpoints.write_json(folder / CARD, {**card, "sha256": sha256})
 
 
 def finish(folder: Path, state: str, error: str, seconds: float) -> None:
