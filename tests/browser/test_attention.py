@@ -13,6 +13,7 @@ from explorer import attention, images, models
 from tests.browser.conftest import frames, settled
 
 pytestmark = pytest.mark.browser
+FITS = "main => main.scrollWidth <= main.clientWidth"
 VIT = "/attribution?network=vit_b_32&weights=random"
 
 
@@ -75,6 +76,7 @@ def test_a_dot_opens_its_block_and_the_modes_keep_the_patch(visit):
     chart = page.locator("canvas.chart")
     x, y = json.loads(chart.get_attribute("data-places") or "")
     chart.hover(position={"x": x, "y": y})
+    expect(page.locator(".dot")).to_contain_text("Block 1")
     named = re.match(r"Block 1, (head \d+): mean distance \d+ px", page.locator(".dot").inner_text())
     assert named
     chart.click(position={"x": x, "y": y})
@@ -97,7 +99,7 @@ def test_other_networks_offer_one_and_a_small_screen_holds_it(visit):
     page.wait_for_url(re.compile("network=vit_b_32"))
     drawn(page)
     page.set_viewport_size({"width": 390, "height": 844})
-    main = page.get_by_test_id("stMain")
-    assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
+    # What watches its own width may still be getting narrower.
+    page.wait_for_function(FITS, arg=page.get_by_test_id("stMain").element_handle())
     page.locator("canvas.photo").click(position=place(page, 4, 4))
     expect(page.locator(".said")).to_contain_text("from row 4, column 4")
