@@ -16,13 +16,14 @@ from typing import Any
 from explorer import activations, attribution, images, models  # isort: skip  (sets how torch allocates, so before it)
 
 import torch
-from pytorch_grad_cam import AblationCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM
+from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from benchmarks.measuring import paired, report
 
 TARGET = 281
 SINGLE = {"grad_cam": GradCAM, "grad_cam_pp": GradCAMPlusPlus, "hires_cam": HiResCAM, "layer_cam": LayerCAM}
+SINGLE["eigen_cam"] = EigenCAM  # which has no way back to go
 MANY = {"score_cam": ScoreCAM, "ablation_cam": AblationCAM}
 MEASURED = {"vgg16": ("grad_cam", "score_cam", "ablation_cam", "integrated_gradients", "occlusion", "superpixels")}
 MEASURED["vit_l_16"] = ("grad_cam", "tokens_cam", "score_cam", "ablation_cam", "integrated_gradients", "rollout")

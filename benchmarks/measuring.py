@@ -20,15 +20,20 @@ def paired(candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up:
 
 
 def report(seconds: Mapping[str, list[float]], baseline: str, limits: Mapping[str, float]) -> None:
-    """Prints the median of each candidate and the median and quartiles of its ratio to ``baseline``, round by round."""
+    """Prints each candidate's median and its ratio to ``baseline`` round by round, median and quartiles.
+
+    Where there is a limit, it says whether the ratio's median is within or over it.
+    """
     print(f"{baseline}: median {statistics.median(seconds[baseline]) * 1000:.1f} ms")
     for name, each in seconds.items():
         if name == baseline:
             continue
         ratios = [own / base for own, base in zip(each, seconds[baseline], strict=True)]
         low, _, high = statistics.quantiles(ratios, n=4)
-        limit = f", at most {limits[name]}" if name in limits else ""
+        ratio, limit = statistics.median(ratios), ""
+        if name in limits:
+            limit = f", {'within' if ratio <= limits[name] else 'OVER'} the limit of {limits[name]}"
         print(
             f"{name}: median {statistics.median(each) * 1000:.1f} ms, "
-            f"ratio {statistics.median(ratios):.3f} (quartiles {low:.3f} to {high:.3f}){limit}"
+            f"ratio {ratio:.3f} (quartiles {low:.3f} to {high:.3f}){limit}"
         )
