@@ -124,7 +124,7 @@ def _settings(method: Method, options: dict[str, Any]) -> dict[str, Any]:
     return {**method.options, **options}
 
 
-def _check_class(model: Model, index: int | None) -> None:
+def _check_class(model: Model, index: Any) -> None:
     if index is None:
         return
     if not isinstance(index, int | np.integer) or (model.classes and not 0 <= index < len(model.classes)):

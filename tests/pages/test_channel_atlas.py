@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 
 from explorer import activations, images, palettes
@@ -15,16 +16,14 @@ from tests.pages.test_pages import opened
 @pytest.fixture
 def kept(monkeypatch) -> dict[str, bytes]:
     """What the download buttons of the page hand out, by the kind of file."""
-    from pages.shared import channel_atlas
-
     found: dict[str, bytes] = {}
-    button = channel_atlas.st.download_button
+    button = st.download_button
 
     def spy(label, data, file_name, **options):
         found[file_name.rsplit(".")[-1]] = data()
         return button(label, data, file_name, **options)
 
-    monkeypatch.setattr(channel_atlas.st, "download_button", spy)
+    monkeypatch.setattr(st, "download_button", spy)
     return found
 
 

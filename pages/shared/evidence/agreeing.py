@@ -148,7 +148,8 @@ def _beside(asked: Asked, chosen: Sequence[str], progress: Progress, stopped: St
     from explorer import models, trust
 
     start, photo, one = time.perf_counter(), asked.picture.open(), asked.effort.passes
-    networks, maps, left_out = [asked.model], [asked.found], []
+    networks, maps = [asked.model], [asked.found]
+    left_out: list[str] = []
 
     def done() -> int:
         return len(networks) - 1 + len(left_out)
