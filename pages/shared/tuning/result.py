@@ -199,7 +199,7 @@ def _evaluation(run: Run, found: Evaluation, seconds: float) -> None:
             column_config={
                 name: st.column_config.NumberColumn(name, format="percent") for name in ("Precision", "Recall", "F1")
             }
-            | {"Class": st.column_config.TextColumn(width=130)},  # pixels: a long name leaves the figures in sight
+            | {"Class": st.column_config.TextColumn(width=100)},  # pixels: a long name leaves the figures in sight
             hide_index=True,
             width="stretch",
         )
