@@ -151,6 +151,7 @@ def test_a_killed_process_goes_on_to_the_same_bytes(plan, unbroken):
         assert process.stdout is not None
         assert process.stdout.readline() == b"in the middle of the second shard\n"
         process.kill()
+        assert process.stdout.read() == b""  # at its end only when the worker, who holds it too, has ended as well
     assert process.returncode == -signal.SIGKILL
     assert not plan.out.exists()
     summary = evaluate.run(plan)

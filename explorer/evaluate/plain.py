@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from explorer.evaluate.asking import Answered, Networks
 from explorer.evaluate.batches import Batch, Work
+from explorer.orphans import end_with_parent
 
 
 class _Batches(IterableDataset[Batch]):
@@ -31,7 +32,13 @@ def answers(work: Work, networks: Networks, workers: int) -> Generator[Answered,
         workers: processes that read; 0 reads in this one.
     """
     # Without a batch size DataLoader passes on what the workers made; the identity keeps it from making tensors.
-    loader = DataLoader(_Batches(work), batch_size=None, num_workers=min(workers, work.count), collate_fn=_as_it_is)
+    loader = DataLoader(
+        _Batches(work),
+        batch_size=None,
+        num_workers=min(workers, work.count),
+        collate_fn=_as_it_is,
+        worker_init_fn=end_with_parent,
+    )
     for batch in loader:
         yield networks.answer(batch)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from explorer.orphans import end_with_parent
 from explorer.preprocessing import Preprocessing
 from explorer.training import augmentation
 from explorer.training.datasets import Item
@@ -87,6 +88,7 @@ def batches(
         Photos(items, preprocessing, changes, seed, epoch),
         batch_sampler=[[int(index) for index in part] for part in parts],
         num_workers=min(workers, len(parts)),
+        worker_init_fn=end_with_parent,
         generator=torch.Generator(),  # else it would draw from the generator of the whole process
     )
     yield from loader
