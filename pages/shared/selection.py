@@ -129,7 +129,7 @@ def _parsed(name: str, text: str) -> dict[str, Any]:
     if name == "method":
         if not re.fullmatch(r"[a-z_]{3,30}", text):
             raise ValueError(text)
-        return {"method": text}  # which methods there are, only torch knows: the page looks
+        return {"method": text}  # which methods there are, only torch knows: `fit` looks
     if name == "unit":
         row, column = map(_number, text.split(","))
         return {"unit": (row, column)}
@@ -243,6 +243,9 @@ def fit(network: str, layers: Sequence[Layer], classes: int) -> None:
         chosen = replace(chosen, target=None)
     if chosen.against is not None and chosen.against >= classes:
         chosen = replace(chosen, against=None)
+    if chosen.method != Selection.method and not _known(chosen.method):
+        complaints.append(f"There is no method “{plain(chosen.method)}” here; Grad-CAM is used.")
+        chosen = replace(chosen, method=Selection.method)
     if chosen.layer and chosen.layer not in shapes:
         complaints.append(f"{network} has no layer “{plain(chosen.layer[:60])}”; it was left out.")
         chosen = replace(chosen, layer="", channel=None, unit=None)
@@ -258,6 +261,12 @@ def fit(network: str, layers: Sequence[Layer], classes: int) -> None:
     if st.session_state.pop("_linked", False):
         complain(complaints)
     st.session_state["selection"] = chosen
+
+
+def _known(method: str) -> bool:
+    from explorer import attribution
+
+    return method in attribution.METHODS
 
 
 def complain(sentences: Sequence[str]) -> None:

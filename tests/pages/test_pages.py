@@ -132,6 +132,13 @@ def test_a_wrong_part_of_a_link_is_named():
     assert not app.warning  # said once
 
 
+def test_a_method_that_does_not_exist_is_named_and_leaves_the_address():
+    app = opened("attribution", method="guided_magic", class_="285")
+    assert [warning.value for warning in app.warning] == [r"There is no method “guided\_magic” here; Grad-CAM is used."]
+    assert "method" not in app.query_params
+    assert app.query_params["class"] == "285"
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_random_links_are_survived(seed):
     dice = random.Random(seed)
