@@ -441,6 +441,7 @@ def test_every_method_has_a_card_that_says_what_it_is():
         assert method.summary.endswith(".")
         assert method.paper.startswith("https://")
         assert "pass" in method.cost
+        assert method.asks_class or not method.signed  # whatever the class, nothing speaks against one
 
 
 # Representatives of the families run every method; a sibling, which differs from them in its numbers alone, these two.

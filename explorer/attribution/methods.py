@@ -112,6 +112,7 @@ _ALL = (
         summary="Shows what the layer's channels have most in common, whatever the class.",
         paper=_arxiv("2008.00299"),
         compute=cams.eigen_cam,
+        signed=False,
         asks_class=False,
         needs_influence=False,
         options={"centred": False},

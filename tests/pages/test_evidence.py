@@ -207,6 +207,20 @@ def test_whoever_clicks_elsewhere_stops_it_and_the_network_is_as_before(resnet18
     assert trust.Cancelled is intervention.Cancelled is Cancelled
 
 
+@pytest.mark.parametrize(
+    ("method", "meaning"),
+    [
+        ("grad_cam", "what speaks for the class"),
+        ("saliency", "what moves the class's score, up or down"),
+        ("eigen_cam", "what the map shows, whatever the class"),
+    ],
+)
+def test_the_box_says_what_counts_as_evidence(resnet18, method, meaning):
+    app = AppTest.from_function(trust_page, args=(resnet18, method), default_timeout=120).run()
+    assert not app.exception
+    assert f"Evidence: {meaning}. " in shown(app)
+
+
 def test_the_first_box_leaves_little_on_each_side():
     heatmap = np.zeros((10, 20), np.float32)
     heatmap[3:5, 8:12] = 1.0

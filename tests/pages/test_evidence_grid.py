@@ -176,6 +176,46 @@ def test_too_many_are_refused_kindly_and_none_at_all_too(small, seen):
     assert [head.title for head in seen["columns"]] == ["class 7"]
 
 
+def test_rows_that_are_alike_in_every_class_are_said_to_be(small, seen):
+    app = opened(small)
+    rows = {name: cell.picture for name, cell in seen["cells"].items() if name.startswith("2,")}
+    assert len(set(rows.values())) == 1
+    assert "Eigen-CAM draws the same map whatever the class." in shown(app)
+    choose(app, "Methods", ["grad_cam", "rollout"])  # the latter cannot be drawn at all
+    assert "whatever the class" not in shown(app)
+    choose(app, "Methods", ["grad_cam", "eigen_cam"])
+    choose(app, "Columns", "layers")
+    assert "whatever the class" not in shown(app)
+
+
+def test_a_second_class_is_said_to_be_left_out(small):
+    app = opened(small)
+    assert "“And not” is left out here" not in shown(app)
+    app.session_state["selection"] = Selection(against=7)
+    app.run()
+    assert not app.exception
+    assert "“And not” is left out here" in shown(app)
+
+
+def test_photos_whose_maps_wait_say_what_was_answered(small, seen, asked, monkeypatch):
+    monkeypatch.setattr(running, "PATIENCE", 0.0)
+    app = AppTest.from_function(grid_page, args=(small,), default_timeout=120)
+    app.session_state["grid-mode"] = "many"
+    app.run()
+    assert {cell.words for cell in seen["cells"].values()} == {"not asked yet"}
+    photos = {name: pictures.find(name) for name in seen["cells"]}
+    source = asking.Source(small, photos)
+    for name in photos:
+        source.ask(name)
+    app.run()
+    assert asked == []
+    for name, cell in seen["cells"].items():
+        assert cell.pending
+        assert cell.words.startswith(f"{predict.top_k(small, photos[name].open(), 1)[0].label} ")
+    choose(app, "Class", 7)
+    assert not any("class" in cell.words for cell in seen["cells"].values())
+
+
 def test_what_cannot_be_drawn_says_why(lite0, seen):
     app = opened(lite0)
     choose(app, "Methods", ["grad_cam", "tokens_cam"])

@@ -197,6 +197,35 @@ def test_a_slow_map_waits_behind_a_button_and_the_quick_one_stays(resnet18, monk
     assert "Score-CAM · strongest 32 channels" in shown(other)
 
 
+def test_what_stands_in_says_all_that_it_was_asked(resnet18, monkeypatch):
+    monkeypatch.setattr("pages.shared.evidence.questions.pace", lambda *_: 1.0)
+    app = started(resnet18, "layer_cam")
+    app.selectbox(key="select-against").set_value(7).run()
+    app.selectbox(key="select-method").set_value("score_cam").run()
+    until = next(line for line in shown(app).splitlines() if "Until then" in line)
+    assert "Until then: Layer-CAM" in until
+    assert "class 5 · and not class 7" in until
+    app.selectbox(key="select-method").set_value("eigen_cam").run()
+    app.selectbox(key="select-method").set_value("score_cam").run()
+    until = next(line for line in shown(app).splitlines() if "Until then" in line)
+    assert "Until then: Eigen-CAM" in until
+    assert "class" not in until
+
+
+def test_a_map_that_asks_about_no_class_is_not_shown_as_evidence_for_one(resnet18):
+    app = AppTest.from_function(one_map_page, args=(resnet18, "eigen_cam"), default_timeout=120)
+    app.session_state["selection"] = Selection(evidence="both")
+    app.run()
+    assert not app.exception
+    assert "Evidence" not in {each.label for each in (*app.segmented_control, *app.radio, *app.selectbox)}
+    assert "Eigen-CAM draws the same map whatever the class." in shown(app)
+    assert "class 5" not in shown(app)
+    app.selectbox(key="select-method").set_value("grad_cam").run()
+    assert "Evidence" in {each.label for each in (*app.segmented_control, *app.radio, *app.selectbox)}
+    assert "whatever the class" not in shown(app)
+    assert "class 5" in shown(app)
+
+
 def test_other_tabs_say_what_to_do_while_the_map_is_not_there_and_can_draw_it(resnet18, photo, monkeypatch):
     monkeypatch.setattr("pages.shared.evidence.questions.pace", lambda *_: 1.0)
     app = AppTest.from_function(one_map_page, args=(resnet18, "superpixels", "trust"), default_timeout=120)

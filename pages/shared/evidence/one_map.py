@@ -40,6 +40,8 @@ def draw(picture: Picture, model: Model) -> None:
         st.caption(f"{plain(chosen)} has no maps that {method.title} could read; {plain(layer)} is shown.")
     if method.asks_class and selection.current().against == asking.target:
         st.caption("“And not” names the same class; it is left out.")
+    if not method.asks_class:
+        st.caption(f"{method.title} draws the same map whatever the class.")
     left, right = st.columns([2, 5], gap="medium")
     with left:
         heat_map.rank(model, logits, asking.target, "ranking", _choose_class)
@@ -70,13 +72,19 @@ def _result(asking: Question, timed: Timed[Attribution], signed: bool) -> None:
     model, method, found = asking.model, asking.method, timed.result
     stem = blocks.file_stem(model, *([found.layer] if found.layer else []), found.label)
     heat_map.draw(found, "heat", signed=signed, file=f"{stem}.png")
-    answer = f"{found.label} {percent(found.probability)} (logit {number(round(found.logit, 2))})"
-    versus = [f"and not {found.against_label}"] if found.against is not None else []
     where = [found.layer] if found.layer else []
-    blocks.caption(model, method.title, *options.words(found), *where, answer, *versus, seconds=timed.seconds)
+    answer = f"{found.label} {percent(found.probability)} (logit {number(round(found.logit, 2))})"
+    about = _about(found, method, answer)
+    blocks.caption(model, method.title, *options.words(found), *where, *about, seconds=timed.seconds)
     options.against(found)
     _below(found, method, stem)
     view_code.offer(lines(asking), "one-map")
+
+
+def _about(found: Attribution, method: Method, answer: str) -> list[str]:
+    """What the map is about, for its caption; nothing where no class was asked about."""
+    versus = [f"and not {found.against_label}"] if found.against is not None else []
+    return [answer, *versus] if method.asks_class else []
 
 
 def lines(asking: Question) -> str:
@@ -103,7 +111,8 @@ def _meanwhile(asking: Question) -> None:
     )
     heat_map.draw(timed.result, "heat-meanwhile")
     where = [quick.layer] if quick.layer else []
-    blocks.caption(quick.model, f"Until then: {quick.method.title}", *where, timed.result.label, seconds=timed.seconds)
+    about = _about(timed.result, quick.method, timed.result.label)
+    blocks.caption(quick.model, f"Until then: {quick.method.title}", *where, *about, seconds=timed.seconds)
 
 
 def _controls(model: Model, picture: Picture, logits: np.ndarray, best: Mapping[int, Prediction]) -> str:

@@ -74,6 +74,7 @@ def draw(model: Model, picture: Picture, found: Attribution) -> None:
 def _in_box(asked: Asked) -> _Box:
     """The box on the photo and what it holds of the map."""
     from explorer import trust
+    from explorer.attribution import METHODS
 
     found = asked.found
     st.markdown("##### Is it where the thing is?")
@@ -107,6 +108,10 @@ def _in_box(asked: Asked) -> _Box:
     at = boxes.get(subject, at)
     inside = trust.inside(found, at)
     st.markdown(f"**{inside.sentence}**")
+    method = METHODS[found.method]
+    evidence = "what speaks for the class" if method.signed else "what moves the class's score, up or down"
+    if not method.asks_class:
+        evidence = "what the map shows, whatever the class"
     if inside.area:
         st.caption(
             f"Evidence spread evenly would have {100 * inside.area:.0f} % in it: this map has "

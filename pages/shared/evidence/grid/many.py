@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from explorer.grid import Cell
     from explorer.models import Model
+    from explorer.predict import Prediction
     from pages.shared.evidence.grid.cache import Tile
     from pages.shared.pictures import Picture
 
@@ -87,23 +88,23 @@ def _page(count: int, slot: DeltaGenerator) -> int:
     return page
 
 
-def _probability(source: Source, name: str, target: int | None) -> float | None:
+def _answer(source: Source, name: str, target: int | None) -> Prediction | None:
+    """What the network says of the class, or the photo's own first one; None if nobody has asked it yet."""
     from explorer import predict
 
-    answer = source.answer(name)
-    if answer is None:
+    values = source.answer(name)
+    if values is None:
         return None
-    shares = predict.softmax(answer)
-    return float(shares[int(np.argmax(answer)) if target is None else target])
+    return predict.of_class(source.model, values, int(np.argmax(values)) if target is None else target)
 
 
 def _state(
     source: Source, cells: dict[str, Cell], target: int | None, page: int
 ) -> tuple[list[str], dict[Cell, Tile], running.Work]:
     """The page's photos, most probable first; what is known of them; what is missing, answers of all photos first."""
-    found = {name: _probability(source, name, target) for name in cells}
-    unasked = [name for name, probability in found.items() if probability is None]
-    ranked = sorted(cells, key=lambda name: -1.0 if found[name] is None else float(found[name] or 0.0), reverse=True)
+    found = {name: answer.probability for name in cells if (answer := _answer(source, name, target)) is not None}
+    unasked = [name for name in cells if name not in found]
+    ranked = sorted(cells, key=lambda name: found.get(name, -1.0), reverse=True)
     order = ranked[PAGE * page : PAGE * (page + 1)]
     tiles = {cells[name]: tile for name in order if (tile := source.known(cells[name])) is not None}
     missing = [cells[name] for name in order if cells[name] not in tiles]
@@ -155,10 +156,16 @@ def _shown(source: Source, name: str, tile: Tile | None, target: int | None) -> 
     if tile is not None and tile.reason:
         return Shown(name, reason=tile.reason, detail=photo.title)
     if tile is not None:
-        words = f"{tile.label} {percent(tile.probability)}" if target is None else percent(tile.probability)
+        words = _words(tile, target)
         spoken = f"{photo.title}: {tile.label} {percent(tile.probability)}. Open as one map."
         return Shown(name, tile.picture, words, photo.title, spoken=spoken)
-    probability = _probability(source, name, target)
-    words = "not asked yet" if probability is None else percent(probability)
+    answer = _answer(source, name, target)
+    words = "not asked yet" if answer is None else _words(answer, target)
     spoken = f"{photo.title}, no map yet. Open as one map."
     return Shown(name, pictures.thumbnail(photo, _THUMBNAIL), words, photo.title, spoken=spoken, pending=True)
+
+
+def _words(answer: Prediction | Tile, target: int | None) -> str:
+    """The line below a photo: its own first class is named, the one chosen for all is not."""
+    share = percent(answer.probability)
+    return f"{answer.label} {share}" if target is None else share

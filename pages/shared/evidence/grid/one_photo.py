@@ -148,6 +148,9 @@ def _show(source: Source, plan: Plan, tiles: dict[Cell, Tile]) -> None:
         notes.append("Scattered pixels are brightened here, so that they can be seen.")
     if "layers" in (plan.rows.name, plan.columns.name) and any(not tile.layer for tile in done):
         notes.append("Methods that read pixels are the same at every layer.")
+    alike = _alike(plan, tiles)
+    if alike:
+        notes.append(f"{' and '.join(alike)} {'draws' if len(alike) == 1 else 'draw'} the same map whatever the class.")
     if any(cell.options for cell in plan.cells.values()):
         notes.append("Options of the methods are as you set them under One map.")
     st.caption(" ".join(notes))
@@ -162,6 +165,16 @@ def _show(source: Source, plan: Plan, tiles: dict[Cell, Tile]) -> None:
         f"{len(done)} maps",
         seconds=sum(tile.seconds for tile in done),
     )
+
+
+def _alike(plan: Plan, tiles: dict[Cell, Tile]) -> list[str]:
+    """Titles of the methods whose maps are the same in every class of the grid."""
+    from explorer.attribution import METHODS
+
+    if "classes" not in (plan.rows.name, plan.columns.name):
+        return []
+    drawn = [METHODS[cell.method] for cell in plan.cells.values() if cell in tiles and tiles[cell].picture]
+    return list(dict.fromkeys(method.title for method in drawn if not method.asks_class))
 
 
 def _fixed(plan: Plan, done: list[Tile]) -> list[str]:

@@ -23,5 +23,9 @@ def draw(picture: Picture, model: Model) -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     with bar:
         mode = controls.kept_choice("Show", "grid-mode", _MODES)
+    if selection.current().against is not None:
+        st.caption(
+            "“And not” is left out here: each map asks about its class alone, and so does a cell opened in One map."
+        )
     {"one": one_photo.draw, "many": many.draw}[mode](picture, model, bar)
     selection.write_link(in_fragment=True)
