@@ -140,6 +140,34 @@ def test_what_the_curves_say(linear):
     assert f"{found.deletion.area:.2f} (random {found.random_deletion.area:.2f}" in found.verdict
 
 
+def test_the_share_that_is_told_shows_what_the_areas_say(linear):
+    model, photo, perfect = linear
+    shares = np.linspace(0, 1, 11)
+
+    def drawn(*percent):
+        return Curve(shares, np.array(percent) / 100, shares)
+
+    found = replace(
+        deletion_insertion(model, photo, perfect, baseline="black"),
+        # Better than chance over all, worse in the first tenth; and next to nothing in the first quarter.
+        deletion=drawn(90, 40, 20, 5, 5, 5, 5, 5, 5, 5, 5),
+        random_deletion=drawn(90, 65, 50, 45, 35, 25, 15, 10, 5, 5, 5),
+        insertion=drawn(5, 5, 5, 6, 30, 70, 80, 90, 90, 90, 90),
+        random_insertion=drawn(5, 5, 5, 5, 5, 20, 40, 50, 60, 70, 90),
+    )
+    assert "Deleting the 10 %" in found.sentence  # 25 points apart, more than half of the most
+    assert "the 50 % that the map calls most important take class 0 from 5 % to 70 %" in found.insertion_sentence
+    assert found.insertion_sentence.endswith("at random 50 % takes it to 20 %.")
+    crossing = replace(found, deletion=drawn(90, 75, 20, 5, 5, 5, 5, 5, 5, 5, 5))
+    assert crossing.sentence.endswith("class 0 from 90 % to 5 %; at random 30 % takes it to 45 %.")
+    worse = replace(found, deletion=drawn(90, 50, 50, 90, 90, 90, 90, 90, 90, 90, 5))
+    assert worse.deletion.area > worse.random_deletion.area
+    assert worse.sentence.endswith("class 0 from 90 % to 90 %; at random 80 % takes it to 5 %.")
+    # Areas that do not differ have nothing to show: the usual share, however the curves cross there.
+    even = replace(found, deletion=drawn(90, 75, 40, 45, 35, 25, 15, 10, 5, 5, 5))
+    assert even.sentence.endswith("class 0 from 90 % to 75 %; at random 10 % takes it to 65 %.")
+
+
 def test_a_map_of_another_photo_is_refused(linear):
     model, photo, perfect = linear
     with pytest.raises(trust.NotItsMap, match="another picture"):

@@ -33,6 +33,7 @@ Baseline = Literal["blur", "mean", "black"]
 BLUR = 0.05
 """Standard deviation of the blur, as a share of the picture's side: 11 pixels of 224."""
 _RANDOM_MAPS = 3
+_NO_DIFFERENCE = 0.01  # between two areas
 _BATCH_NUMBERS = 1 << 24  # the largest map of a batch, in numbers: 64 MiB in float32
 
 _State = tuple[np.ndarray, int, bool]  # when each pixel's turn comes, how many turns are over, whether they come or go
@@ -92,8 +93,8 @@ class Curves:
 
     @property
     def sentence(self) -> str:
-        """What deleting a tenth of the pixels does, for people."""
-        at = int(np.argmin(np.abs(self.deletion.shares - 0.1)))
+        """What deleting some of the pixels does, a tenth where that tells, for people."""
+        at = _telling(self.deletion, self.random_deletion, 0.1)
         start, there = self.deletion.probability[[0, at]]
         share, random = _percent(self.deletion.shares[at]), _percent(self.random_deletion.probability[at])
         return (
@@ -103,8 +104,8 @@ class Curves:
 
     @property
     def insertion_sentence(self) -> str:
-        """What a quarter of the pixels brings back, for people."""
-        at = int(np.argmin(np.abs(self.insertion.shares - 0.25)))
+        """What some of the pixels bring back, a quarter where that tells, for people."""
+        at = _telling(self.insertion, self.random_insertion, 0.25)
         start, there = self.insertion.probability[[0, at]]
         share, random = _percent(self.insertion.shares[at]), _percent(self.random_insertion.probability[at])
         place = {"blur": "a blurred picture", "mean": "a picture of one colour", "black": "a black picture"}
@@ -250,6 +251,20 @@ def _curve(shares: np.ndarray, probability: np.ndarray, logit: np.ndarray) -> Cu
     for values in arrays:
         values.flags.writeable = False
     return Curve(*arrays)
+
+
+def _telling(curve: Curve, random: Curve, usual: float) -> int:
+    """Place on the curves that shows what their areas say.
+
+    The one nearest the ``usual`` share, unless the curves cross there or hardly differ while their areas do; then the
+    one where they are furthest apart in the areas' direction.
+    """
+    at = int(np.argmin(np.abs(curve.shares - usual)))
+    difference = curve.area - random.area
+    if abs(difference) <= _NO_DIFFERENCE:
+        return at
+    gaps = np.sign(difference) * (curve.probability - random.probability)
+    return at if gaps[at] >= gaps.max() / 2 else int(np.argmax(gaps))
 
 
 def _percent(share: float) -> str:
