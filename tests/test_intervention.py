@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -321,6 +322,8 @@ def test_greedy_on_the_toy_by_hand():
     assert found.channels == (0,)
     assert found.logits == pytest.approx((-4.75, -5.75))
     assert "from −4.75 to −5.75" in found.sentence
+    told = replace(found, probabilities=(0.2451, 0.0004)).sentence
+    assert told.endswith("its probability from 24.5 % to below 0.1 %.")
     assert greedy(toy(), PHOTO, "relu#2", 1).channels == ()
     assert "No channel" in greedy(toy(), PHOTO, "relu#2", 1).sentence
 

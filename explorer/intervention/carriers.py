@@ -65,7 +65,7 @@ class Carriers:
         return (
             f"Switching off {which} of {len(self.alone):,} in {self.layer} takes {what} from "
             f"{signed(self.logits[0])} to {signed(self.logits[-1])}, "
-            f"{share} from {100 * self.probabilities[0]:.1f} % to {100 * self.probabilities[-1]:.1f} %."
+            f"{share} from {_percent(self.probabilities[0])} to {_percent(self.probabilities[-1])}."
         )
 
 
@@ -153,6 +153,12 @@ def greedy(
         against=against,
         against_label="" if against is None else model.label(against),
     )
+
+
+def _percent(probability: float) -> str:
+    """To a tenth of a point; a softmax's number is never quite zero."""
+    shown = f"{100 * probability:.1f}"
+    return "below 0.1 %" if shown == "0.0" else f"{shown} %"
 
 
 class _Trial:

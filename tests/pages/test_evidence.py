@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,15 @@ def trust_page(model, method="grad_cam", against=None):
 
     picture, layer = pictures.find("chelsea"), activations.default_layer(model).name
     trust.draw(model, picture, attribution.attribute(model, picture.open(), method, 5, layer, against=against))
+
+
+def completeness_page(model, found):
+    """A page with the Trust tab of a map, and what stands under the map itself."""
+    from pages.shared import pictures
+    from pages.shared.evidence import options, trust
+
+    options.against(found)
+    trust.draw(model, pictures.find("chelsea"), found)
 
 
 def intervene_page(model, method="grad_cam", against=None):
@@ -306,6 +317,23 @@ def test_the_search_is_for_what_carries_the_lead_where_one_class_is_asked_agains
     np.testing.assert_array_equal(names["guess"].values, _guess(resnet18, photo, against=7).values)
 
 
+@pytest.mark.parametrize(
+    ("against", "carried"), [(None, "the class's logit"), (7, "the lead of “class 5” over “class 7”")]
+)
+def test_help_names_what_the_channels_are_ranked_by(resnet18, against, carried):
+    app = AppTest.from_function(intervene_page, args=(resnet18, "saliency", against), default_timeout=60).run()
+    assert f"by how much {carried}" in read(app.multiselect[0].help)
+    assert "Saliency · class 5 · " in shown(app)  # a method without a layer has none to name
+
+
+def test_shares_and_their_change_agree_to_the_last_digit_shown():
+    assert intervene.share(0.2451) == "24.5 %"
+    assert intervene.share(0.0004) == "below 0.1 %"
+    assert intervene.moved(0.2451, 0.0787) == "−16.6 points"
+    assert (intervene.share(0.0046), intervene.share(0.0034)) == ("0.5 %", "0.3 %")
+    assert intervene.moved(0.0046, 0.0034) == "−0.2 points"
+
+
 def _guess(model, photo, against):
     return intervention.contributions(model, photo, activations.default_layer(model).name, 5, against=against)
 
@@ -326,6 +354,22 @@ def test_completeness_is_that_of_the_map_as_one_map_would_draw_it(resnet18, phot
     names = {"model": resnet18, "photo": photo}
     exec(app.code[0].value, names)
     assert names["complete"].delta == pytest.approx(expected.delta)
+
+
+@pytest.mark.parametrize(
+    ("difference", "delta", "missed"),
+    [(-0.0315, 0.0103, "1.0 % of a logit"), (-4.0, 0.8, "20.0 %"), (8.0, 0.1, "1.2 %")],
+)
+def test_completeness_of_next_to_nothing_is_judged_by_a_logit(resnet18, photo, difference, delta, missed):
+    found = attribution.attribute(resnet18, photo, "integrated_gradients", 5, against=7, steps=8)
+    found = replace(found, difference=difference, delta=delta)
+    app = AppTest.from_function(completeness_page, args=(resnet18, found), default_timeout=60).run()
+    text = shown(app)
+    where = "below" if difference < 0 else "above"
+    assert f"the lead in logits is {number(abs(difference))} {where} the baseline's" in text
+    assert f"within {number(delta)} ({missed})" in text
+    assert f"gains {number(round(difference, 3))} from the baseline to the photo" in text
+    assert f"{'they do not add up well' if missed.startswith('20') else 'they add up'}, {missed} off." in text
 
 
 def test_heads_of_a_transformer_and_slow_maps_behind_a_button(vit, photo):

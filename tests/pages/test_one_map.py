@@ -83,7 +83,8 @@ def test_a_white_baseline_on_the_page_is_one_in_the_backend(resnet18, photo):
     drawn(app)
     expected = attribution.attribute(resnet18, photo, "integrated_gradients", 5, baseline="white", steps=8)
     text = shown(app)
-    assert f"is {number(round(expected.difference, 4))} above the baseline's" in text
+    assert expected.difference < 0
+    assert f"is {number(round(-expected.difference, 4))} below the baseline's" in text
     assert f"within {number(round(abs(expected.delta), 4))} " in text
     assert "white to photo · 8 steps" in text
     found = run_on(app, resnet18)

@@ -111,6 +111,7 @@ def choose(model: Model, layer: str, guess: Contributions, now: tuple[Change, ..
         st.pills("Heads", range(count), selection_mode="multi", key=chosen, on_change=store)
     else:
         order = [int(channel) for channel in guess.order]
+        falls = "the class's logit" if guess.against is None else f"the lead of {asked(guess)}, in logits,"
         st.session_state[chosen] = [channel for change in own for channel in change[1] or ()]
         st.multiselect(
             f"Channels of {layer}, those that seem to carry most of {asked(guess)} first",
@@ -119,8 +120,8 @@ def choose(model: Model, layer: str, guess: Contributions, now: tuple[Change, ..
             key=chosen,
             on_change=store,
             placeholder="Choose channels by number",
-            help="Activation × gradient, summed over the map: by how much the class's logit would fall without the "
-            "channel, if all that follows were a straight line. Exact before a linear classifier, a guess elsewhere.",
+            help=f"Activation × gradient, summed over the map: by how much {falls} would fall without the channel, "
+            "if all that follows were a straight line. Exact before a linear classifier, a guess elsewhere.",
         )
     return now
 

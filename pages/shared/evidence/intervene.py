@@ -13,7 +13,7 @@ from pages.shared.components.shift import shift
 from pages.shared.evidence import carrying, changes
 from pages.shared.evidence.asked import Asked, pace
 from pages.shared.long_run import LongRun, Progress, Stopped, offer
-from pages.shared.text import percent, plain
+from pages.shared.text import plain
 
 if TYPE_CHECKING:
     from explorer.attribution import Attribution, Effort
@@ -95,7 +95,8 @@ def lines(made: tuple[Change, ...], found: Attribution, guess: Contributions) ->
         f"{carrying.lines(which)}"
         + (f"changed = intervention.intervened(model, [\n{each}])\n" if made else "changed = model\n")
         + "before, after = predict.logits(model, photo), predict.logits(changed, photo)\n"
-        + f"shift = predict.softmax(after)[{found.target}] - predict.softmax(before)[{found.target}]\n"
+        + f"was, now = (predict.softmax(logits)[{found.target}].round(3) for logits in (before, after))\n"
+        + "shift = now - was\n"
         + f"found = attribution.attribute(changed, photo, {', '.join(given)})\n"
         + 'print(f"{100 * shift:+.1f} points")'
     )
@@ -111,14 +112,12 @@ def _answers(model: Model, changed: Model, picture: Picture, target: int, built:
     best = [int(each) for each in np.argsort(-before, kind="stable")[:5]]
     new = [int(each) for each in np.argsort(-answer.result, kind="stable")[:5]]
     name, top = plain(model.label(target)), int(now.argmax())
-    sentence = (
-        f"“{name}” goes from {percent(was[target])} to {percent(now[target])}, {points(now[target] - was[target])}"
-    )
+    sentence = f"“{name}” goes from {share(was[target])} to {share(now[target])}, {moved(was[target], now[target])}"
     if top == target:
         sentence += "; it is the answer" + (" still." if int(was.argmax()) == target else " now.")
     else:
         verb = "still says" if int(was.argmax()) == top else "now says"
-        sentence += f"; the network {verb} “{plain(model.label(top))}”, {percent(now[top])}."
+        sentence += f"; the network {verb} “{plain(model.label(top))}”, {share(now[top])}."
     st.markdown(f"**{sentence}**")
     shift(
         [
@@ -126,9 +125,9 @@ def _answers(model: Model, changed: Model, picture: Picture, target: int, built:
                 "label": model.label(index),
                 "before": float(was[index]),
                 "after": float(now[index]),
-                "was": percent(was[index]),
-                "is": percent(now[index]),
-                "change": points(now[index] - was[index]),
+                "was": share(was[index]),
+                "is": share(now[index]),
+                "change": moved(was[index], now[index]),
                 "chosen": index == target,
             }
             for index in dict.fromkeys((*best, *new, target))
@@ -143,10 +142,21 @@ def _answers(model: Model, changed: Model, picture: Picture, target: int, built:
     blocks.caption(model, f"changed network made in {built:.2f} s, answer", seconds=answer.seconds)
 
 
+def share(probability: float) -> str:
+    """A probability to a tenth of a point, as changes are given: 24.5 %, below 0.1 %."""
+    shown = round(100 * float(probability), 1)
+    return f"{shown:.1f} %" if shown else "below 0.1 %"
+
+
 def points(change: float) -> str:
     """A change of a probability: −19.3 points."""
     shown = round(100 * float(change), 1)
     return f"{shown:+.1f} points".replace("-", "−") if shown else "±0.0 points"
+
+
+def moved(was: float, now: float) -> str:
+    """The change between two shares as they are shown: whoever subtracts finds the same."""
+    return points(round(float(now), 3) - round(float(was), 3))
 
 
 def _maps(model: Model, changed: Model, picture: Picture, before: Attribution) -> None:
@@ -220,4 +230,5 @@ def _after(model: Model, before: Attribution, after: Attribution, seconds: float
     heat_map.draw(after, "intervene-after", single=True, file="after.png")
     same = f"{trust.rank_correlation(before.raw, after.raw):.2f}".replace("-", "−")
     st.caption(f"Each map on its own scale; rank correlation of the two {same} (1 the same order of places, 0 none).")
-    blocks.caption(model, METHODS[after.method].title, plain(after.layer), after.label, seconds=seconds)
+    layer = [after.layer] if after.layer else []
+    blocks.caption(model, METHODS[after.method].title, *layer, after.label, seconds=seconds)

@@ -106,6 +106,18 @@ def baseline(changed: Mapping[str, Any]) -> str:
     return named[changed.get("baseline", "blur")]
 
 
+def error(found: Attribution) -> tuple[float, str]:
+    """By how much integrated gradients miss what they promise to add up to, as a share and in words.
+
+    Of the difference between photo and baseline; of one logit where the difference is smaller, since a share of next
+    to nothing says nothing.
+    """
+    assert found.delta is not None
+    assert found.difference is not None
+    share = abs(found.delta) / max(abs(found.difference), 1.0)
+    return share, f"{100 * share:.1f} %" + (" of a logit" if abs(found.difference) < 1 else "")
+
+
 def against(found: Attribution) -> None:
     """The baseline of integrated gradients as a small picture, and whether the map adds up."""
     from PIL import Image
@@ -114,17 +126,18 @@ def against(found: Attribution) -> None:
 
     if found.delta is None or found.difference is None or found.baseline is None:
         return
-    delta, difference = number(round(abs(found.delta), 4)), number(round(found.difference, 4))
+    delta, difference = number(round(abs(found.delta), 4)), number(round(abs(found.difference), 4))
+    where = "below" if found.difference < 0 else "above"
     what = "the logit" if found.against is None else "the lead in logits"
-    share = abs(found.delta) / max(abs(found.difference), 1e-9)
+    share, missed = error(found)
     left, right = st.columns([1, 8], vertical_alignment="center")
     with left:
         small = Image.fromarray(found.baseline).resize((64, 64))
         blocks.image(images.encode_png(small), width=64, alt="The baseline")
     with right:
         st.caption(
-            f"Baseline, with which the photo is compared. Completeness: {what} is {difference} above the baseline's, "
-            f"and the map adds up to that within {delta} ({100 * share:.1f} %)"
+            f"Baseline, with which the photo is compared. Completeness: {what} is {difference} {where} the "
+            f"baseline's, and the map adds up to that within {delta} ({missed})"
             + ("; more steps bring it closer." if share >= 0.01 else ".")
         )
 

@@ -179,7 +179,7 @@ def _complete(asked: Asked) -> Any:
 def _shares(found: Attribution) -> None:
     assert found.delta is not None
     assert found.difference is not None
-    error = abs(found.delta) / max(abs(found.difference), 1e-9)
+    error, missed = options.error(found)
     verdict = "they add up" if error < 0.05 else "they nearly add up" if error < 0.2 else "they do not add up well"
     what = f"the logit of {_named(found.label)}"
     if found.against is not None:
@@ -188,7 +188,7 @@ def _shares(found: Attribution) -> None:
     st.markdown(
         f"**Integrated gradients sum to {number(round(found.difference + found.delta, 3))}; "
         f"{what} gains {number(round(found.difference, 3))} from the baseline to the photo: {verdict}, "
-        f"{100 * error:.1f} % off.**{advice}"
+        f"{missed} off.**{advice}"
     )
 
 
