@@ -115,8 +115,8 @@ def _in_box(asked: Asked) -> _Box:
     if inside.area:
         st.caption(
             f"Evidence spread evenly would have {100 * inside.area:.0f} % in it: this map has "
-            f"{inside.evidence / inside.area:.1f} times that. Evidence: what speaks for the class. A map may lie on "
-            "the thing and still not show what the answer hangs on."
+            f"{inside.evidence / inside.area:.1f} times that. Evidence: {evidence}. A map may lie on the thing and "
+            "still not show what the answer hangs on."
         )
     return at
 
