@@ -9,24 +9,30 @@ navigation.guard()
 picture, model = blocks.subject()
 
 
-_EXCITING = "What excites it"
+_BY_DEPTH = "By depth"
 
 
 def subject() -> tuple[str, int | None]:
-    """What the tab on exciting patches is about."""
+    """What the tabs are about."""
     return selection.current().layer, selection.current().channel
 
 
 shown = subject()
 
 
+def outdated() -> bool:
+    """Whether the open tab is about another layer, or another channel where it shows one."""
+    layer, channel = subject()
+    return layer != shown[0] or (channel != shown[1] and st.session_state.get("_maps_tab") != _BY_DEPTH)
+
+
 @st.fragment
 @blocks.kindly()
 def explore() -> None:
-    """The controls and the atlas: a change here reruns nothing else, but for the tab that shows the chosen channel."""
+    """The controls and the atlas: a change here reruns nothing else, but for the open tab where that goes along."""
     channel_atlas.explore(model, picture)
     selection.write_link(in_fragment=True)
-    if st.session_state.get("_maps_tab") == _EXCITING and subject() != shown:
+    if outdated():
         st.rerun()
 
 
@@ -35,7 +41,7 @@ explore()
 if "maps-tab" not in st.session_state and "_maps_tab" in st.session_state:
     st.session_state["maps-tab"] = st.session_state["_maps_tab"]  # a widget's state goes with its page
 depth, patches, kernels, compare = st.tabs(
-    ["By depth", _EXCITING, "Weights", "Side by side"], key="maps-tab", on_change="rerun"
+    [_BY_DEPTH, "What excites it", "Weights", "Side by side"], key="maps-tab", on_change="rerun"
 )
 st.session_state["_maps_tab"] = st.session_state["maps-tab"]
 with depth, blocks.kindly():
@@ -52,7 +58,7 @@ with kernels, blocks.kindly():
     if kernels.open:
         from pages.shared.maps import weights
 
-        weights.draw(model)
+        weights.draw(picture, model)
 with compare, blocks.kindly():
     if compare.open:
         from pages.shared.maps import side_by_side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from explorer import images, palettes
 from pages.shared import blocks, cache, controls, navigation, selection, view_code
 from pages.shared.components.atlas import atlas, atlas_payload
-from pages.shared.text import number, size
+from pages.shared.text import number, plain, size
 
 if TYPE_CHECKING:
     from explorer.activations import FeatureMaps
@@ -29,6 +30,22 @@ def reveal() -> None:
     st.session_state[_REVEAL] = st.session_state.get(_REVEAL, 0) + 1
 
 
+def layer_shown(model: Model) -> str:
+    """The layer that the page shows: the chosen one, else one that is still like the photo and already means much."""
+    from explorer import activations
+
+    resolutions = activations.resolutions(model)
+    return selection.current().layer or resolutions[len(resolutions) // 2].name
+
+
+def channel_shown(maps: FeatureMaps) -> int:
+    """The channel that the page shows: the chosen one, else the strongest of the layer."""
+    from explorer import atlas as sheet
+
+    chosen = selection.current().channel
+    return int(sheet.order(maps, "strength")[0]) if chosen is None else chosen
+
+
 def explore(model: Model, picture: Picture) -> None:
     """Draws the controls, the atlas and the line below it."""
     from explorer import activations
@@ -39,9 +56,7 @@ def explore(model: Model, picture: Picture) -> None:
     timed = cache.feature_maps(model, picture, layer.name)
     maps = timed.result
     ordered, step = sheet.order(maps, order), sheet.sheets(maps)
-    channel = selection.current().channel
-    if channel is None:
-        channel = int(ordered[:step][maps.strength[ordered[:step]].argmax()])
+    channel = channel_shown(maps)
     shown = _sheet(ordered, step, channel, f"{model.key}|{layer.name}|{order}")
     scale = colours if layer.spatial else "layer"  # a single number has no extremes of its own
     levels = sheet.quantise(maps, shown, scale)
@@ -75,15 +90,12 @@ def lines(
 
 
 def _controls(model: Model, layers: dict[str, Layer]) -> tuple[Layer, str, str]:
-    from explorer import activations
-
-    resolutions = activations.resolutions(model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = controls.select(
             "Layer",
             "layer",
             list(layers),
-            default=resolutions[len(resolutions) // 2].name,  # still like the photo, and already meaning something
+            default=layer_shown(model),
             format_func=lambda name: f"{name}  ·  {layers[name].kind}  ·  {size(layers[name].shape)}",
             filter_mode="contains",
             width=420,
@@ -194,17 +206,22 @@ def _on_unit() -> None:
 
 
 def _below(model: Model, maps: FeatureMaps, levels: Levels, layer: Layer, symmetric: bool, seconds: float) -> None:
+    from explorer import attribution
+
     dead = int(maps.dead.sum())
     parts = [layer.name, size(layer.shape), f"{dead} of {len(maps.values)} channels dead (all zero) on this photo"]
     blocks.caption(model, *parts, seconds=seconds)
+    method = _reading_a_layer()
+    reason = attribution.availability(model, method, layer.name)
+    asked = replace(selection.current(), layer=layer.name, method=method)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             navigation.page("attribution"),
             label="Explain the class at this layer",
             icon=":material/local_fire_department:",
-            query_params={**selection.current().to_query(), "layer": layer.name},
-            disabled=not layer.spatial,
-            help="Grad-CAM at this layer." if layer.spatial else "A single position cannot say where; choose a map.",
+            query_params=asked.to_query(),
+            disabled=bool(reason),
+            help=plain(reason) or f"{attribution.METHODS[method].title} at this layer.",
         )
         st.download_button(
             "All channels as NPZ",
@@ -225,6 +242,14 @@ def _below(model: Model, maps: FeatureMaps, levels: Levels, layer: Layer, symmet
             on_click="ignore",
             type="tertiary",
         )
+
+
+def _reading_a_layer() -> str:
+    """The method to explain a layer with: the chosen one if it reads a layer, else Grad-CAM."""
+    from explorer import attribution
+
+    chosen = attribution.METHODS.get(selection.current().method)
+    return chosen.key if chosen and chosen.needs_layer else "grad_cam"
 
 
 def _npz(maps: FeatureMaps) -> bytes:

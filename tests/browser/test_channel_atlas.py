@@ -1,12 +1,15 @@
-"""The channel atlas in a real browser: what a clicked unit sees is drawn on the photo."""
+"""The channel atlas in a real browser: a clicked unit's field on the photo, and tabs that go along."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from playwright.sync_api import expect
 
 from explorer import graph, models
 from tests.browser.conftest import settled
+from tests.browser.test_journey import atlas_of, choose
 
 pytestmark = pytest.mark.browser
 
@@ -44,3 +47,41 @@ def test_a_clicked_unit_draws_its_receptive_field_on_the_photo(visit):
     assert top == 0  # cut off by the photo's edge
     expected = [2 * top, 2 * (bottom + 1), 2 * left, 2 * (right + 1)]  # the canvas has two pixels for one of the photo
     assert large.evaluate(_CHANGED) == pytest.approx(expected, abs=4)  # the line is five wide
+
+
+def test_the_open_tab_goes_along_with_the_atlas(visit):
+    page = visit("/feature_maps?layer=features.3&channel=7")
+    atlas_of(page, "features.3")
+    page.get_by_role("tab", name="Weights").click()
+    weights = page.get_by_role("combobox", name=re.compile("Convolution"))
+    expect(weights).to_have_value(re.compile(r"^features\.3\."))
+    settled(page)
+    choose(page, "Layer", "features.5.1.add")
+    expect(weights).to_have_value(re.compile(r"^features\.5\.1\."))
+    atlas_of(page, "features.5.1.add")
+
+
+def test_the_filter_goes_along_with_the_channel(visit):
+    page = visit("/feature_maps?network=resnet18&weights=random&layer=layer2.0.conv2&channel=0")
+    atlas_of(page, "layer2.0.conv2")
+    page.get_by_role("tab", name="Weights").click()
+    filter_shown = page.get_by_role("slider", name="Filter")
+    expect(filter_shown).to_have_value("0")
+    settled(page)
+    page.locator("canvas.all").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(filter_shown).to_have_value("1")
+
+
+def test_the_open_depth_chart_marks_the_layer_that_was_picked(visit):
+    page = visit("/feature_maps?layer=features.3.0.block.0.0")
+    marks = page.locator(".js-plotly-plot")
+    place = "chart => chart.layout.shapes[0].x0"
+    marks.wait_for()
+    settled(page)
+    before = marks.evaluate(place)
+    choose(page, "Layer", "features.5.1.block.0.0")
+    page.wait_for_function(
+        "before => document.querySelector('.js-plotly-plot').layout.shapes[0].x0 > before", arg=before
+    )

@@ -31,7 +31,7 @@ def draw(picture: Picture, model: Model) -> None:
             selection.change(layer=str(points[0]["customdata"]))
 
     st.plotly_chart(
-        overview(names, known, selection.current().layer),
+        overview(names, known, channel_atlas.layer_shown(model)),
         key=_KEY,
         on_select=chosen,
         selection_mode="points",

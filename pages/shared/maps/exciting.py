@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import images
-from pages.shared import blocks, cache, pictures, selection, view_code
+from pages.shared import blocks, cache, channel_atlas, pictures, view_code
 from pages.shared.text import number, plain
 
 if TYPE_CHECKING:
@@ -23,15 +23,11 @@ def draw(picture: Picture, model: Model) -> None:
     from explorer import activations
 
     spatial = {layer.name: layer for layer in activations.nodes(model) if layer.spatial}
-    resolutions = activations.resolutions(model)
-    layer = selection.current().layer or resolutions[len(resolutions) // 2].name
+    layer = channel_atlas.layer_shown(model)
     if layer not in spatial:
         st.info(f"{plain(layer)} has a single position, so no patch belongs to it; choose a layer with maps.")
         return
-    channel = selection.current().channel
-    if channel is None:
-        maps = cache.feature_maps(model, picture, layer).result
-        channel = int(maps.strongest()[0])
+    channel = channel_atlas.channel_shown(cache.feature_maps(model, picture, layer).result)
     mine = list(pictures.uploads().values())
     shown = mine or [each for each in pictures.samples().values() if each.subject == model.card.subject]
     searched = "1 picture" if len(shown) == 1 else f"{len(shown)} pictures"

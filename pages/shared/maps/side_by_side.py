@@ -95,6 +95,8 @@ def _controls(model: Model) -> tuple[tuple[str, ...], str]:
 
 def _row(model: Model, picture: Picture, views: tuple[LayerView, ...], maps: str) -> None:
     blobs: dict[str, np.ndarray | bytes] = {"photo": cache.seen(model, picture), "table": palettes.SEQUENTIAL}
+    shown = channel_atlas.layer_shown(model)
+    channel_shown = channel_atlas.channel_shown(cache.feature_maps(model, picture, shown).result)
     layers = []
     for place, view in enumerate(views):
         tiles: list[dict[str, Any]] = []
@@ -116,11 +118,10 @@ def _row(model: Model, picture: Picture, views: tuple[LayerView, ...], maps: str
                 }
             )
         texts = [view.kind, size(view.shape), f"stride {view.stride:.3g} px"]
-        chosen = selection.current().layer == view.layer
-        layers.append({"name": view.layer, "lines": texts, "chosen": chosen, "tiles": tiles})
+        layers.append({"name": view.layer, "lines": texts, "chosen": view.layer == shown, "tiles": tiles})
     header = {
         "side": model.preprocessing.crop,
-        "channel": selection.current().channel,
+        "channel": None if maps == "mean" else channel_shown,  # a mean is of no channel
         "layers": layers,
         "id": f"{model.key}|{picture.digest}|{maps}|{','.join(view.layer for view in views)}",
     }

@@ -9,29 +9,31 @@ import streamlit as st
 from PIL import Image
 
 from explorer import images
-from pages.shared import blocks, selection, view_code
+from pages.shared import blocks, cache, channel_atlas, view_code
 from pages.shared.text import plain, size
 
 if TYPE_CHECKING:
     from explorer.filters import Filters
     from explorer.models import Model
+    from pages.shared.pictures import Picture
 
 _MOST = 256  # kernels on one sheet
 
 
-def draw(model: Model) -> None:
-    """The chosen convolution, or the one nearest before the chosen layer."""
+def draw(picture: Picture, model: Model) -> None:
+    """The convolution that the atlas shows, or the one nearest before that layer."""
     from explorer import filters
 
     names = filters.names(model)
     if not names:
         st.info(f"{plain(model.card.title)} has no convolutions.")
         return
+    layer = channel_atlas.layer_shown(model)
     name = st.selectbox(
         "Convolution",
         names,
-        index=names.index(_near(model, names)),
-        key=f"weights-{model.card.slug}-{selection.current().layer}",
+        index=names.index(_near(model, layer, names)),
+        key=f"weights-{model.card.slug}-{layer}",
         filter_mode="contains",
         width=420,
     )
@@ -51,7 +53,8 @@ def draw(model: Model) -> None:
         )
         said = ["a matrix: a row for each output channel, a column for each input channel", _scale(found.weights)]
     else:
-        said, code = _kernels(found)
+        channel = channel_atlas.channel_shown(cache.feature_maps(model, picture, layer).result)
+        said, code = _kernels(found, channel)
     groups = f", {found.groups} groups" if found.groups > 1 else ""
     blocks.caption(model, name, f"{size(found.weights.shape)} weights{groups}", *said)
     view_code.offer(lines(model, name, code), "weights")
@@ -62,8 +65,8 @@ def lines(model: Model, layer: str, code: str) -> str:
     return view_code.opening(["filters"], model) + f"found = filters.find(model, {layer!r})\n{code}"
 
 
-def _kernels(found: Filters) -> tuple[list[str], str]:
-    """A sheet of small kernels, of all filters where each has one, else of one filter: (what it is, the code)."""
+def _kernels(found: Filters, channel: int) -> tuple[list[str], str]:
+    """A sheet of small kernels, of all filters where each has one, else of one, ``channel`` at first: (words, code)."""
     from explorer import filters
 
     if found.weights.shape[1] == 1:
@@ -71,7 +74,7 @@ def _kernels(found: Filters) -> tuple[list[str], str]:
         code = "kernels = found.weights[:, 0]\n"
     else:
         last = len(found.weights) - 1
-        channel = min(selection.current().channel or 0, last)
+        channel = min(channel, last)
         channel = st.slider("Filter", 0, last, channel, key=f"weights-of-{found.layer}-{channel}", width=420)
         order = np.argsort(-found.norms(channel), kind="stable")
         code = f"order = (-found.norms({channel})).argsort(kind='stable')\nkernels = found.weights[{channel}, order]\n"
@@ -93,12 +96,11 @@ def _show(pixels: np.ndarray, alternative: str) -> None:
     blocks.image(images.encode_png(Image.fromarray(pixels)), alt=alternative)
 
 
-def _near(model: Model, names: tuple[str, ...]) -> str:
-    """The convolution of the selected layer's own name, inside it, or the last one before it."""
+def _near(model: Model, layer: str, names: tuple[str, ...]) -> str:
+    """The convolution of the layer's own name, inside it, or the last one before it."""
     from explorer import activations
 
-    layer = selection.current().layer
-    inside = [name for name in names if f"{name}.".startswith(f"{layer}.")] if layer else []
+    inside = [name for name in names if f"{name}.".startswith(f"{layer}.")]
     if inside:
         return inside[-1]
     order = [each.name for each in activations.nodes(model)]
