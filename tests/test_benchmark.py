@@ -672,6 +672,8 @@ def test_figures_show_the_numbers_they_are_given():
     whiskers = np.array(bars.data[0].x) + np.array(bars.data[0].error_x.array)
     np.testing.assert_allclose(whiskers, [each.p95_ms for each in results])
     assert list(bars.layout.yaxis.ticktext) == ["ResNet-18 × 1", "ResNet-18 × 8", "VGG-16 × 1"]
+    alone = dataclasses.replace(results[0], times_ms=np.array([*[2.0] * 10, 50.0]))  # one disturbed pass of eleven
+    assert figures.times([alone]).layout.xaxis.range[1] > alone.p95_ms == 26.0  # nobody beside it to become a stump
     lines = {line.name: line for line in figures.throughput(results).data}
     assert list(lines["ResNet-18"].x) == [1, 8]
     np.testing.assert_allclose(lines["ResNet-18"].y, [500.0, 1000.0])

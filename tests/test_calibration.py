@@ -179,3 +179,10 @@ def test_a_complete_set_of_ids_is_known_by_its_order():
     found = labels.match_all(reversed(names), imagenet_classes())
     assert [found[name] for name in names] == [(index,) for index in range(1000)]
     assert labels.match_all(names[:-1], imagenet_classes())[names[0]] == ()
+
+
+def test_a_half_is_rounded_up_in_the_squares_of_agreement():
+    from explorer.figures import evaluation as figures
+
+    figure = figures.agreement(np.array([[1, 5 / 8], [3 / 8, 1]]), ["a", "b"])
+    assert [each.text for each in figure.layout.annotations] == ["100 %", "63 %", "38 %", "100 %"]

@@ -167,7 +167,14 @@ def test_what_this_app_wrote_can_be_brought_back(run):
         training.data(brought)
     with pytest.raises(training.BadCheckpoint):
         next(training.resume(brought.folder))
+    twin = training.bring((run.folder / "best.safetensors").read_bytes(), title="Again")
+    titles = catalogue.titles()
+    assert (titles[brought.slug], titles[twin.slug]) == (
+        "Again",
+        "Again (2)",
+    )  # or nobody could tell one from the other
     training.forget(brought.name)
+    training.forget(twin.name)
 
 
 def test_torchvisions_state_dict_is_taken_for_any_catalogue_network():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from explorer.catalogue import torchvision_only, tuned
 from explorer.catalogue.architecture import POLICIES, Architecture, Bundled
 from explorer.catalogue.cards import CARDS
@@ -26,7 +28,17 @@ def titles(mine: bool = True) -> dict[str, str]:
     """
     ours = {card.slug: f"{card.title} ({card.year})" for card in CATALOGUE.values()}
     others = {name: title for name, title in torchvision_only.titles().items() if name not in ours}
-    return {**ours, **others, **({card.slug: card.title for card in tuned.cards()} if mine else {})}
+    return {**ours, **others, **(_told_apart() if mine else {})}
+
+
+def _told_apart() -> dict[str, str]:
+    """Titles of `mine`, the newest first; a later one of the same title has its number."""
+    found: list[tuple[str, str]] = []
+    seen: Counter[str] = Counter()
+    for card in reversed(tuned.cards()):
+        seen[card.title] += 1
+        found.append((card.slug, card.title if seen[card.title] == 1 else f"{card.title} ({seen[card.title]})"))
+    return dict(reversed(found))
 
 
 def get(slug: str) -> Architecture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def agreement(shares: np.ndarray, names: Sequence[str]) -> go.Figure:
             figure.add_annotation(
                 x=column,
                 y=row,
-                text=f"{100 * shares[row, column]:.0f} %",
+                text=f"{math.floor(100 * shares[row, column] + 0.5)} %",  # not to even: 5 of 8 are 63 %
                 showarrow=False,
                 font={"size": 12, "color": "#000000" if bright else "#ffffff"},
             )

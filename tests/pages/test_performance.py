@@ -62,7 +62,7 @@ def test_it_opens_with_the_guides_ten_its_figures_and_a_note_for_each_that_diffe
     for number, claim in enumerate(noted, start=1):
         assert f"{number}. **{claim.what}**, {claim.printed}: {claim.note}" in text
     assert "**ConvNeXt-Tiny**, **ResNet-50**, **EfficientNet-B0**, **MobileNetV2**" in text
-    assert "Not drawn, for want of Parameters or Top-1: LeNet-5." in captions(app)
+    assert "Not drawn, for want of Top-1: LeNet-5." in captions(app)
 
 
 def test_presets_and_limits_leave_what_keeps_to_them(app):

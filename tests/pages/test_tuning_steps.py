@@ -218,6 +218,7 @@ def test_a_mistake_that_is_clicked_is_looked_at_before_and_after(run):
     tiles = component(app, "tuning-mistakes")["tiles"]
     assert [tile["name"] for tile in tiles] == [str(each.index) for each in worst[:12]]
     assert f"is {run.classes[worst[2].truth]} (" in tiles[2]["detail"]
+    assert app.button(key="tuning-to-result").label.endswith("on Digits")  # and not on the Textures of step 1
     app.session_state["_tuning_mistake"] = (run.name, worst[2].index)  # what a click on the third leaves
     app.run()
     assert not app.exception

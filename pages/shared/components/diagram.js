@@ -464,8 +464,9 @@ class Diagram {
     map.hidden = x >= -1 && y >= -1 && x + width * k <= seen + 1 && y + height * k <= high + 1;
     if (map.hidden) return;
     const shape = width / height, bar = 18, ratio = window.devicePixelRatio || 1;
+    const part = Math.min(1, wide / 600);                        // on a phone it must not lie over what it is a map of
     const [w, h] = shape > 8 ? [wide - 20, bar] : shape < 1 / 8 ? [bar, tall - 20]
-      : [Math.min(150, 84 * shape), Math.min(84, 150 / shape)];
+      : [Math.min(150, 84 * shape) * part, Math.min(84, 150 / shape) * part];
     map.width = w * ratio; map.height = h * ratio;
     Object.assign(map.style, {width: w + 'px', height: h + 'px'});
     const g = map.getContext('2d'), style = getComputedStyle(this.svg), sx = w * ratio / width, sy = h * ratio / height;

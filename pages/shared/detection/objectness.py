@@ -24,9 +24,9 @@ def draw(asked: Asked) -> None:
     left, right = st.columns([6, 7], gap="large")
     with right:
         st.markdown(
-            "One number of each anchor, t_o, becomes the **objectness**: 1 / (1 + exp(−t_o)), from 0 to 1. It answers "
-            "“does a thing of about my shape have its centre in this cell?”, whatever it is. Small things light up the "
-            "small anchor, large ones the large anchor; the brighter a cell, the nearer to 1."
+            "One number of each anchor, $t_o$, becomes the **objectness**: $1 / (1 + e^{-t_o})$, from 0 to 1. It "
+            "answers “does a thing of about my shape have its centre in this cell?”, whatever it is. Small things "
+            "light up the small anchor, large ones the large anchor; the brighter a cell, the nearer to 1."
         )
         index = int(controls.kept_choice("Anchor", "detection-anchor", names))
         index = min(index, len(said.anchors) - 1)

@@ -79,7 +79,7 @@ def _headline(model: Model, kept: Kept) -> None:
     ages = time.time() - kept.measured.timestamp()
     st.markdown(
         f"**{plain(result.title)} takes {number(round(result.median_ms, 2))} ms for one image on this device**: "
-        f"{result.images_per_second:.3g} images a second, 95 of 100 passes within {number(round(result.p95_ms, 2))} ms"
+        f"{result.images_per_second:.3g} images a second, 95th percentile {number(round(result.p95_ms, 2))} ms"
         + ("" if result.peak_bytes is None else f", {memory(result.peak_bytes)} of memory at its peak")
         + "."
     )

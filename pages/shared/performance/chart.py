@@ -129,7 +129,10 @@ def _caption(seen: View, asked: Choices, chosen: str) -> str:
     text += f"The ring is {plain(ring.iloc[0])}. " if len(ring) else ""
     if seen.missing:
         lacking = f"{len(seen.missing)} networks" if len(seen.missing) > 4 else ", ".join(map(plain, seen.missing))
-        text += f"Not drawn, for want of {seen.x.metric.title} or {seen.y.metric.title}: {lacking}. "
+        gone = asked.shown[asked.shown["network"].isin(seen.missing)]
+        metrics = dict.fromkeys((seen.x.metric, seen.y.metric))
+        wanted = " or ".join(each.title for each in metrics if gone[each.column].isna().any())
+        text += f"Not drawn, for want of {wanted}: {lacking}. "
     return (
         text
         + "**Recipes differ, so accuracy is not the architecture's alone.** A click chooses the network for all pages."

@@ -254,7 +254,10 @@ def _looks(run: Run) -> None:
 
     st.markdown("##### Where it looks, before and after")
     if run.plan is None:
-        st.caption("What it was before it was tuned is not known: it was brought here.")
+        st.caption(
+            "What it was before it was tuned is not known: it was brought here. “Use it on every page” shows "
+            "where it looks now."
+        )
         return
     if not run.base:
         st.caption("The network that it was before it was tuned is deleted.")

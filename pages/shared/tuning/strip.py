@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.text import percent
+from pages.shared.text import percent, plain
 from pages.shared.tuning import plan, state
 
 _ENDED = "_tuning_ended"
@@ -59,9 +59,18 @@ def _states(visitor: str) -> dict[str, str]:
     result = "none yet"
     if run is not None:
         result = percent(run.best.validation_accuracy) if run.best else "brought"
+        result += _others(run.data, data.title)
+    ran = _AT[job.state] if job is not None else "not started"
+    if latest is not None:
+        ran += _others(next((each.data for each in runs if each.name == latest.run), data.title), data.title)
     return {
         "data": f"{data.title}, {len(data.classes)} classes",
         "plan": plan.in_words(data),
-        "run": _AT[job.state] if job is not None else "not started",
+        "run": ran,
         "result": result,
     }
+
+
+def _others(theirs: str, ours: str) -> str:
+    """Names the pictures of a run if they are not those that step 1 shows."""
+    return f" on {plain(theirs)}" if theirs and theirs != ours else ""
