@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from explorer import catalogue, jobs, models, storage, training
-from explorer.training import GUIDE, Augmentation, Dataset, Plan, bundled, checkpoints, loading, records
+from explorer.training import GUIDE, Augmentation, Dataset, Plan, bundled, checkpoints, fitting, loading, records
 from explorer.training.learner import Learner
 from explorer.training.parallel import World
 from explorer.training.randomness import SownDropout
@@ -420,3 +421,14 @@ def test_dropouts_between_unfrozen_layers_are_at_work(few):
         learner = Learner(Plan(network="alexnet", weights="random", unfreeze=unfreeze), few.classes, "cpu", World())
         modules = dict(learner.network.named_modules())
         assert {name for name, each in modules.items() if isinstance(each, SownDropout) and each.training} == working
+
+
+def test_a_pause_is_no_work(digits, tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    told = []
+    for step in training.fit(digits, replace(LENET, epochs=2), folder=tmp_path, device="cpu"):
+        told.append(step)  # whoever listens takes his time, and no step takes any here
+        now[0] += 100.0
+    assert [told[-1].seconds, *(epoch.seconds for epoch in told[-1].history)] == [0.0, 0.0, 0.0]
+    assert records.read(tmp_path).seconds == 0.0

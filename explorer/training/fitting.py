@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,8 @@ class _Fitting:
         self._losses = np.zeros(plan.epochs * self._steps, np.float32)
         self._step = 0
         self._work = self._all = 0.0
-        self._start = time.monotonic()
+        self._rested = 0.0  # seconds in which whoever iterates did not ask for more: a pause
+        self._start = self._clock()
         self._note = ""
 
     def over(self) -> Iterator[Progress]:
@@ -110,7 +111,11 @@ class _Fitting:
             try:
                 if run and self._last is None:
                     kept_data.write(run.folder, self._data)
-                yield from self._epochs()
+                with closing(self._epochs()) as steps:
+                    for step in steps:
+                        asked = time.monotonic()
+                        yield step
+                        self._rested += time.monotonic() - asked
                 state = "done"
             except GeneratorExit:
                 state = "stopped"
@@ -120,9 +125,13 @@ class _Fitting:
                 raise
             finally:
                 if run:
-                    records.finish(run.folder, state, error, time.monotonic() - self._start)
+                    records.finish(run.folder, state, error, self._clock() - self._start)
 
-    def _epochs(self) -> Iterator[Progress]:
+    def _clock(self) -> float:
+        """Seconds of work, from any beginning."""
+        return time.monotonic() - self._rested
+
+    def _epochs(self) -> Generator[Progress, None, None]:
         yield self._told("preparing")
         plan = self._plan
         photos = len(self._data.train) + len(self._data.validation)
@@ -148,7 +157,7 @@ class _Fitting:
             )
             self._note = f"{self._note} {kept}".lstrip()
         for epoch in range(len(self._history), plan.epochs):
-            began = time.monotonic()
+            began = self._clock()
             learner.begin_epoch(epoch)
             learnt_sums = yield from self._train(epoch, train)
             checked_sums = yield from self._check(epoch, checked)
@@ -161,7 +170,7 @@ class _Fitting:
                 checked_sums.accuracy,
                 head,
                 backbone,
-                time.monotonic() - began,
+                self._clock() - began,
             )
             self._history = (*self._history, ended)
             self._save(learner)
@@ -293,7 +302,7 @@ class _Fitting:
             history=self._history,
             losses=losses,
             best=best(self._history),
-            seconds=time.monotonic() - self._start,
+            seconds=self._clock() - self._start,
             note=self._note,
             result=ended,
         )

@@ -170,6 +170,16 @@ def test_photos_by_hand_are_a_class_each():
     assert "1 second copy of a picture left out: what was learnt cannot be checked." in shown(app)
     pressed(app, "tuning-more")
     assert app.text_input(key="tuning-class-2").label == "Class 3"
+    # Another step and back: the uploaders are empty, the photos are not lost, and what is set counts.
+    step(app, "plan")
+    step(app, "data")
+    assert "10 photos chosen before" in shown(app)
+    app.text_input(key="tuning-class-1").set_value("noon").run()
+    assert "**night**\n**noon**" in "\n".join(each.value for each in app.markdown if each.value.startswith("**"))
+    app.slider(key="tuning-share").set_value(40).run()
+    assert "Your photos: 2 classes, 9 pictures to learn from, 6 to check with" in shown(app)
+    pressed(app, "tuning-drop-1")
+    assert "Until then “Your photos” stays in use." in shown(app)
 
 
 def test_the_diagram_shows_what_is_trained_and_what_is_frozen():

@@ -73,7 +73,9 @@ def chosen(model: Model) -> tuple[Picture, int | None]:
             "digits 1 to 5, circles, triangles, squares and stars: try a photo of some."
         )
     side = model.preprocessing.crop
-    st.caption(f"The network sees the middle square of a picture, {side} × {side} pixels; the sidebar dims the rest.")
+    # What the sidebar dims is what the network chosen there leaves out.
+    dimmed = "; the sidebar dims the rest" if model.card.slug == selection.current().network else ""
+    st.caption(f"The network sees the middle square of a picture, {side} × {side} pixels{dimmed}.")
     return photo, None
 
 

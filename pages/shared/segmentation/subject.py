@@ -116,8 +116,8 @@ def chosen(model: Model) -> Shown:
             "Longer side",
             "segmentation-side",
             _SIDES,
-            help="Larger pictures are shrunk to it; it decides how many pixels wide a blob is. The network learnt "
-            "blobs of 16 to 80 pixels.",
+            help="Larger pictures are shrunk to it, smaller ones stay as they are; it decides how many pixels "
+            "wide a blob is. The network learnt blobs of 16 to 80 pixels.",
         )
         if model.card.slug != selection.current().network:
             st.button(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _QUESTION = "_tuning_question"  # that the pictures answer
 _FOLLOWED = "_tuning_data_of"  # the run that was found again
+_ZIP, _PHOTOS = "_tuning_zip_kept", "_tuning_photos_kept"  # an uploader forgets its files when another step is open
 _SOURCES = {"bundled": "Included", "zip": "A ZIP of class folders", "hand": "Photos class by class"}
 _Question = tuple[Any, ...]
 _LARGEST = archives.Limits().packed // 2**20  # MB of a ZIP; more is for the command line, which reads folders
@@ -30,8 +31,10 @@ def draw(visitor: str) -> None:  # noqa: ARG001 (every step is drawn alike)
     """Where the pictures come from, and what the checks say."""
     found_again = {"run": "Those of the run"} if _FOLLOWED in st.session_state else {}
     source = controls.kept_choice("Pictures", "tuning-source", {**found_again, **_SOURCES})
-    {"run": _of_run, "bundled": _bundled, "zip": _archive, "hand": _by_hand}[source]()
+    asked = {"run": _of_run, "bundled": _bundled, "zip": _archive, "hand": _by_hand}[source]()
     dataset = state.dataset()
+    if asked != st.session_state.get(_QUESTION):
+        st.caption(f":material/info: Until then “{plain(dataset.title)}” stays in use.")
     _checks(dataset)
     st.button(
         "Next: plan", type="primary", icon=":material/arrow_forward:", key="tuning-next", on_click=state.go,
@@ -85,20 +88,25 @@ def _archive() -> _Question | None:
         "The folder's name is the class. Folders “train” and “val” around them are taken as the division. The ZIP "
         "stays on this machine, and nothing in it is ever executed or written to where its names say."
     )
-    if file is None:
+    if file is None and _ZIP not in st.session_state:
         return None
-    data = file.getvalue()
-    title = file.name.removesuffix(".zip")[:40]
-    return _take(
-        ("zip", images.digest(data), share, seed),
-        lambda: training.from_archive(data, title, share=share, seed=seed),
-    )
+    name, data = (file.name, file.getvalue()) if file else st.session_state[_ZIP]
+    if file is None:
+        st.caption(f"“{plain(name[:60])}” is the one in use; another takes its place.")
+
+    def read() -> Dataset:
+        made = training.from_archive(data, name.removesuffix(".zip")[:40], share=share, seed=seed)
+        st.session_state[_ZIP] = (name, data)
+        return made
+
+    return _take(("zip", images.digest(data), share, seed), read)
 
 
 def _by_hand() -> _Question | None:
     from explorer import training
 
     count = int(st.session_state.setdefault("_tuning_classes", 2))
+    kept: dict[int, list[tuple[str, bytes]]] = st.session_state.setdefault(_PHOTOS, {})
     groups: dict[str, list[tuple[str, bytes]]] = {}
     columns = st.columns(2, gap="large")
     for number in range(count):
@@ -112,9 +120,20 @@ def _by_hand() -> _Question | None:
                 accept_multiple_files=True, key=f"tuning-files-{number}",
             )  # fmt: skip
             if files:
-                groups.setdefault(name.strip() or f"class {number + 1}", []).extend(
-                    (each.name, each.getvalue()) for each in files
-                )
+                kept[number] = [(each.name, each.getvalue()) for each in files]
+            elif number in kept:
+                photos = "1 photo" if len(kept[number]) == 1 else f"{len(kept[number])} photos"
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.caption(f"{photos} chosen before; others take their place.", width="content")
+                    st.button(
+                        "Leave them out",
+                        key=f"tuning-drop-{number}",
+                        type="tertiary",
+                        on_click=_leave_out,
+                        args=(number,),
+                    )
+            if number in kept:
+                groups.setdefault(name.strip() or f"class {number + 1}", []).extend(kept[number])
     left, right = st.columns([3, 2], gap="large", vertical_alignment="bottom")
     with left, st.container(horizontal=True):
         if count < _MOST_CLASSES:
@@ -133,6 +152,10 @@ def _by_hand() -> _Question | None:
         ("hand", content, share, seed),
         lambda: training.from_images(groups, "Your photos", share=share, seed=seed),
     )
+
+
+def _leave_out(number: int) -> None:
+    st.session_state[_PHOTOS].pop(number, None)
 
 
 def _classes(count: int) -> None:

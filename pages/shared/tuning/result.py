@@ -124,9 +124,12 @@ def _headline(run: Run) -> None:
         f"from are right**; always naming the most frequent class would get {share(most)}. The best epoch "
         "was chosen by these same pictures, so expect a little less on others."
     )
+    fewer = run.plan is not None and len(run.epochs) < run.plan.epochs
+    planned = f", {run.plan.epochs} planned" if run.plan is not None and fewer else ""
+    worked = f"{run.seconds:.1f} s of work; " if run.seconds else ""  # known once it has ended
     st.caption(
-        f"{base}, {plain(run.weights)}; {run.trained} trained; epoch {run.best.number} of {len(run.epochs)}; "
-        f"{run.seconds:.1f} s of work; {plain(run.data)}."
+        f"{base}, {plain(run.weights)}; {run.trained} trained; epoch {run.best.number} of {len(run.epochs)}{planned}; "
+        f"{worked}{plain(run.data)}."
     )
 
 
